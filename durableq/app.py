@@ -1,0 +1,176 @@
+"""The app: functions of one deployment, declared by decorator, and a client to start them with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar, cast, overload
+
+from durableq.client import Client
+from durableq.engine.context import Context
+from durableq.engine.sync import SyncContext
+from durableq.model.backoff import Backoff
+from durableq.model.event import Event
+from durableq.model.function import Function, check_options
+from durableq.model.limits import Limits
+from durableq.model.trigger import EventTrigger
+from durableq.sync import SyncClient
+from durableq.typing_of_handlers import event_type_of
+from durableq.words.errors import ConfigError
+from durableq.words.ids import check_id
+
+R = TypeVar("R")
+
+RETRIES = 4
+
+
+class Declare:
+    """What `app.function(…)` returns: takes the handler, gives the Function."""
+
+    def __init__(self, app: App, options: tuple[Any, ...]) -> None:
+        self._app = app
+        self._options = options
+
+    @overload
+    def __call__(self, handler: Callable[[Context[Any]], Coroutine[Any, Any, R]]) -> Function[R]: ...
+    @overload
+    def __call__(self, handler: Callable[[SyncContext[Any]], R]) -> Function[R]: ...
+    def __call__(self, handler: Callable[..., Any]) -> Function[Any]:
+        return self._app._declare(handler, *self._options)
+
+
+class App:
+    """The functions that one deployment serves.
+
+    Args:
+        id: Stable id, `[a-z0-9][a-z0-9._-]{0,63}`; functions are known as `app/function`.
+        redis_url: Where its client sends to. A worker's own URL comes first; without either DURABLEQ_URL, REDIS_TLS_URL,
+            REDIS_URL, VALKEY_URL.
+        namespace: The wall within which apps share events; else DURABLEQ_NAMESPACE, else "default".
+        limits: Steps per run, and sizes; see `Limits`.
+
+    Raises:
+        ConfigError: An id breaks the rule.
+
+    Making one touches neither environment nor network.
+    """
+
+    def __init__(
+        self, id: str, *, redis_url: str | None = None, namespace: str | None = None, limits: Limits | None = None
+    ) -> None:
+        self.id = check_id("app id", id)
+        if namespace is not None:
+            check_id("namespace", namespace)
+        self._redis_url = redis_url
+        self._namespace = namespace
+        self._limits = limits or Limits()
+        self._functions: dict[str, Function[Any]] = {}
+        self._client: Client | None = None
+
+    @property
+    def functions(self) -> Mapping[str, Function[Any]]:
+        """What has been declared, by short id."""
+        return MappingProxyType(self._functions)
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that was given; None leaves it to the environment or the command line."""
+        return self._namespace
+
+    def function(
+        self,
+        id: str,
+        *,
+        triggers: EventTrigger | Sequence[EventTrigger],
+        retries: int = RETRIES,
+        backoff: Backoff | None = None,
+        name: str | None = None,
+    ) -> Declare:
+        """Declare a function: `@app.function("process-order", triggers=[EventTrigger("order/created")])`.
+
+        Args:
+            id: Stable id, unique in the app. Changing it makes another function.
+            triggers: What starts a run; an event starts at most one run of a function.
+            retries: 0 to 20, per step, and for the code between steps: 4 means 5 attempts.
+            backoff: The delays between attempts; None for the table 15 s, 30 s, 1 m, 2 m, 5 m, 10 m … with jitter.
+            name: For people; the id by default.
+
+        Raises:
+            ConfigError: An option breaks a rule; the message names the option, the rule and the value.
+        """
+        return Declare(self, check_options(id, triggers, retries, backoff, name))
+
+    async def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
+        """Accept one event or a list; see `Client.send`."""
+        return await self.client.send(events)
+
+    def send_sync(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
+        """`send` for plain code: safe in threads and after a fork. Inside a running loop it raises, naming `await`."""
+        return self.client.sync.send(events)
+
+    @property
+    def client(self) -> Client:
+        """Everything else: runs, functions."""
+        if self._client is None:
+            self._client = Client(self._redis_url, namespace=self._namespace, limits=self._limits)
+        return self._client
+
+    @property
+    def sync(self) -> SyncClient:
+        """`client.sync`."""
+        return self.client.sync
+
+    def connect_to(self, redis_url: str, namespace: str) -> None:
+        """Use this Redis and namespace from here on: what a worker was told on its command line comes first.
+
+        Raises:
+            ConfigError: The app was declared for another namespace.
+        """
+        if self._namespace is not None and self._namespace != namespace:
+            raise ConfigError(
+                f"app {self.id!r} was declared for namespace {self._namespace!r}, but this process works in {namespace!r}"
+            )
+        self._redis_url, self._namespace, self._client = redis_url, namespace, None
+
+    def _declare(
+        self,
+        handler: Callable[..., Any],
+        function_id: str,
+        triggers: tuple[EventTrigger, ...],
+        retries: int,
+        backoff: Backoff | None,
+        name: str,
+    ) -> Function[Any]:
+        where = f"function {function_id!r}"
+        if isinstance(handler, Function):
+            raise ConfigError(f"{where}: {handler.full_id} is declared already; give its handler a second decorator of its own")
+        if not callable(handler):
+            raise ConfigError(f"{where}: the decorator must stand above a function, not above {handler!r}")
+        origin = _origin(handler)
+        known = self._functions.get(function_id)
+        if known is not None:
+            raise ConfigError(
+                f"{where} is declared twice in app {self.id!r}: at {known.origin} and at {origin}. Give one another id"
+            )
+        declared = Function(
+            id=function_id,
+            app_id=self.id,
+            handler=handler,
+            triggers=triggers,
+            retries=retries,
+            backoff=backoff,
+            name=name,
+            is_async=inspect.iscoroutinefunction(handler),
+            limits=self._limits,
+            origin=origin,
+            event_type=event_type_of(handler, where),
+        )
+        self._functions[function_id] = declared
+        return declared
+
+
+def _origin(handler: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    module = getattr(handler, "__module__", "?")
+    return f"{module}:{code.co_firstlineno}" if code is not None else cast(str, module)

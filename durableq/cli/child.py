@@ -1,0 +1,232 @@
+"""The main of a worker's child: `python -m durableq.cli.child READ WRITE TRACE` (file descriptors), started by the parent.
+
+It ignores SIGTERM and SIGINT: signals are the parent's business, and what to do comes by pipe. It leaves by os._exit, so
+that threads of user code that still run cannot keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import hashlib
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+from durableq.app import App
+from durableq.cli.loading import load_apps
+from durableq.cli.logs import configure_logs
+from durableq.model.config import RELEASE_VARIABLES, WORKER_NAME_VARIABLES, first_of
+from durableq.services.parent import EXIT_CONFIG, EXIT_STATE_LOST
+from durableq.services.pipe import Message, Pipe
+from durableq.services.settings import WorkerSettings
+from durableq.services.worker import Duties, Tellings, Worker
+from durableq.store.leases import RENEW_EVERY_S
+from durableq.store.opening import calls_on, open_link, open_patiently
+from durableq.store.registry import Registry
+from durableq.words.errors import ConfigError, DurableqError, RedisRefused, StateLost, UnknownSchema
+from durableq.words.telemetry import Log, get_log
+
+BEAT_S: Final = 1.0
+BLOCKED_AFTER_S: Final = 5.0
+BLOCKING_READ_S: Final = 3.0
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run one child to its end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    read_fd, write_fd, trace_fd = (int(text) for text in argv)
+    settings = WorkerSettings.from_map(_first_message(read_fd)["settings"])
+    configure_logs(settings.log_format, settings.log_level)
+    code = _run(_Child(settings, read_fd, write_fd, trace_fd))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _first_message(read_fd: int) -> Message:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(read_fd, 1)
+        if not byte:
+            os._exit(0)  # the parent is gone before it could say anything
+        line += byte
+    message: Message = json.loads(line)
+    return message
+
+
+def _run(child: _Child) -> int:
+    with contextlib.suppress(ImportError):
+        uvloop = importlib.import_module("uvloop")
+        return int(uvloop.run(child.run()))
+    return asyncio.run(child.run())
+
+
+def release_of(settings: WorkerSettings, apps: Sequence[App]) -> str:
+    """The deployment's id: what was given, the platform's release number, else a hash of the declarations."""
+    given = settings.release or first_of(os.environ, RELEASE_VARIABLES)
+    if given:
+        return given[:128]
+    digest = hashlib.blake2b(digest_size=8)
+    for app in sorted(apps, key=lambda app: app.id):
+        for function in sorted(app.functions.values(), key=lambda function: function.id):
+            digest.update(function.declaration())
+    return digest.hexdigest()
+
+
+def worker_name(pid: int) -> str:
+    """This process, as screens name it."""
+    return f"{first_of(os.environ, WORKER_NAME_VARIABLES) or os.uname().nodename}:{pid}"
+
+
+class _Child:
+    """What holds the pieces of one child together."""
+
+    def __init__(self, settings: WorkerSettings, read_fd: int, write_fd: int, trace_fd: int) -> None:
+        self._settings = settings
+        self._fds = (read_fd, write_fd)
+        self._trace_fd = trace_fd
+        self._exit_code = 0
+        self._leaving = asyncio.Event()
+        self._orphaned = False
+        self._recycling = False
+        self._log: Log = get_log(child=os.getpid())
+        self._worker: Worker | None = None
+        self._pipe: Pipe | None = None
+
+    async def run(self) -> int:
+        self._pipe = Pipe(*self._fds, self._told, self._parent_gone)
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._work()
+        except (ConfigError, RedisRefused, UnknownSchema) as error:
+            self._fatal(EXIT_CONFIG, str(error))
+        except StateLost as error:
+            self._fatal(EXIT_STATE_LOST, str(error))
+        except Exception as error:
+            self._log.exception("child.failed")
+            self._fatal(EXIT_CONFIG, f"the app could not be loaded: {type(error).__name__}: {error}")
+        finally:
+            beating.cancel()
+            faulthandler.cancel_dump_traceback_later()
+        return self._exit_code
+
+    async def _work(self) -> None:
+        settings = self._settings
+        apps = load_apps(settings.apps)
+        for app in apps:
+            app.connect_to(settings.redis_url, settings.namespace)
+        link = open_link(settings.redis_url, "child", on_change=self._connection_changed)
+        bell_link = open_link(settings.redis_url, "child-bell", blocking_s=BLOCKING_READ_S)
+        calls, bell_calls = calls_on(link, settings.namespace), calls_on(bell_link, settings.namespace)
+        await open_patiently(calls, settings.redis_url, self._log)
+        bell_calls.identity = calls.identity
+        release = release_of(settings, apps)
+        for app in apps:
+            declarations = {function.id: function.declaration() for function in app.functions.values()}
+            await Registry(calls).register_app(app.id, release, declarations)
+        duties = Duties(
+            functions={function.full_id: function for app in apps for function in app.functions.values()},
+            app_ids=[app.id for app in apps],
+            worker=worker_name(os.getpid()),
+            release=release,
+            concurrency=settings.concurrency,
+            alone=settings.alone,
+        )
+        tell = Tellings(leased=self._leased, suspects=self._suspects, lost=self._state_lost, done=self._leaving.set)
+        self._worker = Worker(calls, bell_calls, duties, tell, self._log)
+        await self._worker.start()
+        self._tell({"is": "working"})
+        await self._leaving.wait()
+        await self._worker.drain(settings.grace_s)
+        await asyncio.gather(link.close(), bell_link.close())
+
+    # --- to and from the parent
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._pipe is not None:
+            self._pipe.tell(message)
+
+    def _told(self, message: Message) -> None:
+        if message.get("do") == "drain":
+            self._leaving.set()
+
+    def _parent_gone(self) -> None:
+        self._log.warning("parent.gone", then="draining")
+        self._orphaned = True
+        self._leaving.set()
+
+    def _leased(self, lease: str) -> None:
+        self._tell({"is": "leased", "lease": lease, "thread": threading.get_ident()})
+
+    def _suspects(self) -> None:
+        self._tell({"is": "suspects"})
+
+    def _state_lost(self, lost: StateLost) -> None:
+        self._fatal(EXIT_STATE_LOST, str(lost))
+        self._leaving.set()
+
+    def _fatal(self, exit_code: int, why: str) -> None:
+        self._exit_code = exit_code
+        self._tell({"is": "fatal", "exit": exit_code, "why": why})
+
+    def _connection_changed(self, up: bool, reason: str) -> None:
+        if up:
+            self._log.info("redis.connected")
+            if self._worker is not None:
+                self._worker.reconnected()
+        else:
+            self._log.warning("redis.lost", reason=reason)
+
+    # --- the beat
+
+    async def _beat(self) -> None:
+        """Every second: tell the parent that the loop turns, arm the trace for when it does not, look at our own limits."""
+        renewed_s = 0.0
+        while True:
+            faulthandler.dump_traceback_later(BLOCKED_AFTER_S, file=self._trace_fd)
+            worker = self._worker
+            self._tell({"is": "beat", "in_hand": worker.hand.executing if worker is not None else 0})
+            if worker is not None:
+                why = self._reason_to_recycle(worker)
+                if why and not self._recycling:
+                    self._recycling = True
+                    await worker.stop_claiming()
+                    self._tell({"is": "recycle", "why": why})
+                renewed_s += BEAT_S
+                if self._orphaned and renewed_s >= RENEW_EVERY_S:
+                    renewed_s = 0.0
+                    with contextlib.suppress(DurableqError):
+                        await worker.renew()
+            await asyncio.sleep(BEAT_S)
+
+    def _reason_to_recycle(self, worker: Worker) -> str:
+        settings = self._settings
+        if worker.environment.abandoned.count * 4 >= settings.concurrency:
+            return f"{worker.environment.abandoned.count} threads were abandoned by step timeouts"
+        if settings.max_runs_per_child and worker.hand.executed >= settings.max_runs_per_child:
+            return f"{worker.hand.executed} runs executed"
+        if settings.max_memory_per_child_mb and resident_mb() > settings.max_memory_per_child_mb:
+            return f"it uses {resident_mb()} MB"
+        return ""
+
+
+def resident_mb() -> int:
+    """The memory that this process has in use now, in MB; its peak where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize() // 1_048_576
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

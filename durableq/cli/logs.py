@@ -1,0 +1,32 @@
+"""How a process writes its log: lines for people on a terminal, JSON otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final
+
+import structlog
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+FORMATS: Final = ("auto", "console", "json")
+
+
+def configure_logs(log_format: str = "auto", level: str = "info") -> None:
+    """Configure structlog for this process, writing to stdout."""
+    readable = log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if readable else "iso", utc=not readable),
+    ]
+    if readable:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()))
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,40 @@
+"""The entry point: `durableq COMMAND`. Commands are loaded from a table by name, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+COMMANDS: Final = {
+    "dev": ("durableq.cli.dev", "Server, worker and scheduler in one command, for development."),
+    "worker": ("durableq.cli.worker", "Execute runs of one or more apps."),
+    "scheduler": ("durableq.cli.scheduler", "Fire timers and rescue runs; any number may run."),
+    "send": ("durableq.cli.send", "Send an event."),
+    "runs": ("durableq.cli.runs", "List runs, show one."),
+    "functions": ("durableq.cli.functions", "List registered functions."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="durableq", prog_name="durableq")
+def main(**_: Any) -> None:
+    """Durable execution and worker queues for Python that need nothing but Redis."""

@@ -1,0 +1,169 @@
+"""The client: sends events and reads runs, from any service, without the app's code.
+
+`await` works from any number of event loops, also after one was closed: each loop has its own connection, made at first
+use. Plain code uses `client.sync`, which is the same surface over a loop in a thread of its own (sync.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+from weakref import WeakKeyDictionary
+
+from durableq.model.config import Place
+from durableq.model.event import Event
+from durableq.model.limits import Limits
+from durableq.model.run import State
+from durableq.services.sender import PATIENCE_S, Prepared, send
+from durableq.services.views import FunctionView, RunView, function_views, run_view
+from durableq.store.calls import Calls
+from durableq.store.events import Events
+from durableq.store.opening import calls_on, open_link
+from durableq.store.reads import Reads
+from durableq.store.registry import Registry
+from durableq.sync import Portal, SyncClient
+from durableq.words.clock import Clock, SystemClock
+from durableq.words.errors import ConfigError, RedisUnavailable, RunNotFound, SendError
+
+LIST_MAX: Final = 1000
+READ_PATIENCE_S: Final = 10.0
+
+
+class _Opened(NamedTuple):
+    pid: int
+    calls: Calls
+    opening: asyncio.Task[int]
+
+
+class Client:
+    """A producer and reader of one namespace.
+
+    Args:
+        redis_url: redis://, rediss:// or unix://; else DURABLEQ_URL, REDIS_TLS_URL, REDIS_URL, VALKEY_URL.
+        namespace: The wall within which events and functions meet; else DURABLEQ_NAMESPACE, else "default".
+        limits: Sizes that events may have.
+
+    Nothing is read and nothing connected before first use. Usable as `async with`.
+    """
+
+    def __init__(
+        self, redis_url: str | None = None, *, namespace: str | None = None, limits: Limits | None = None
+    ) -> None:
+        self._given = Place(redis_url, namespace)
+        self._limits = limits or Limits()
+        self._clock: Clock = SystemClock()
+        self._opened: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
+        self._portal = Portal()
+        self.runs = RunsOfClient(self)
+        self.sync = SyncClient(self, self._portal)
+
+    async def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
+        """Accept one event or at most 5,000. Returns their ids, in order, once Redis has them.
+
+        Raises:
+            EventError: An event breaks a rule; nothing was sent.
+            LimitExceeded: One is too large, or there are too many; nothing was sent.
+            QueueFull: Redis is nearly out of memory; nothing was stored.
+            SendError: Redis did not answer within 2 s. It lists what was stored, what was not, and what may have been;
+                sending the latter two again is safe, since their ids are deduplicated.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        prepared = Prepared(events, self._limits, self._clock)
+        if not prepared.writes:
+            return []
+        # One patience for all of it: connecting, learning the identity, storing.
+        started_s = asyncio.get_running_loop().time()
+        try:
+            calls = await self._calls(PATIENCE_S)
+        except RedisUnavailable as error:
+            raise SendError(str(error), [], prepared.events, []) from error
+        left_s = max(0.05, PATIENCE_S - (asyncio.get_running_loop().time() - started_s))
+        return await send(Events(calls), prepared, patience_s=left_s)
+
+    async def functions(self) -> list[FunctionView]:
+        """Every function registered in the namespace, with its triggers, queue, workers and faults."""
+        calls = await self._calls(READ_PATIENCE_S)
+        return await function_views(Registry(calls), Reads(calls))
+
+    async def aclose(self) -> None:
+        """Close this loop's connection, and the one of `.sync`."""
+        opened = self._opened.pop(asyncio.get_running_loop(), None)
+        if opened is not None and opened.pid == os.getpid():
+            await opened.calls.link.close()
+        self._portal.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _calls(self, patience_s: float) -> Calls:
+        """This loop's verbs, opened. Raises RedisUnavailable after `patience_s`."""
+        loop = asyncio.get_running_loop()
+        opened = self._opened.get(loop)
+        if opened is None or opened.pid != os.getpid():
+            place = self._given.resolved(os.environ)
+            calls = calls_on(open_link(place.redis_url, "client"), place.namespace)
+            opened = _Opened(os.getpid(), calls, loop.create_task(calls.open(), name="durableq-open"))
+            self._opened[loop] = opened
+        if not opened.opening.done():
+            await asyncio.wait((opened.opening,), timeout=patience_s)
+            if not opened.opening.done():
+                why = opened.calls.link.failure or f"no answer within {patience_s:g} s"
+                raise RedisUnavailable(f"Redis is not reachable: {why}")
+        if opened.opening.cancelled() or opened.opening.exception() is not None:
+            self._opened.pop(loop, None)
+            await opened.calls.link.close()
+            opened.opening.result()
+        return opened.calls
+
+
+class RunsOfClient:
+    """`client.runs`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get(self, run_id: str) -> RunView:
+        """One run with its event, steps, history, and result or error. Raises RunNotFound."""
+        calls = await self._client._calls(READ_PATIENCE_S)
+        details = await Reads(calls).details(run_id)
+        if details is None:
+            raise RunNotFound(f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over")
+        return run_view(details)
+
+    async def list(
+        self, *, function: str | None = None, status: str | Iterable[str] | None = None, limit: int = 50
+    ) -> list[RunView]:
+        """The newest runs, without steps and results.
+
+        Args:
+            function: A full id, `app/function`.
+            status: queued, running, waiting, completed or failed; one or several.
+            limit: 1 to 1,000.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LIST_MAX:
+            raise ConfigError(f"limit must be 1 to {LIST_MAX}, not {limit!r}")
+        states = states_of(status)
+        calls = await self._client._calls(READ_PATIENCE_S)
+        reads = Reads(calls)
+        known = [function] if function is not None else list((await Registry(calls).read())[1])
+        return [run_view(row) for row in await reads.list(known, states, limit)]
+
+
+def states_of(status: str | Iterable[str] | None) -> list[State]:
+    """States by their names. Raises ConfigError for an unknown one."""
+    if status is None:
+        return list(State)
+    names = [status] if isinstance(status, str) else list(status)
+    labels: Mapping[str, State] = {state.label: state for state in State}
+    for name in names:
+        if name not in labels:
+            raise ConfigError(f"status must be one of {', '.join(labels)}, not {name!r}")
+    return [labels[name] for name in names]

@@ -1,0 +1,47 @@
+"""Admission: what is checked before a step that user code awaits is looked at.
+
+A step inside a step is an error. A step asked for while its turn ends is refused quietly, which is what `finally` blocks
+meet: the task is being cancelled, and so is this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from typing import TYPE_CHECKING
+
+from durableq.engine.branch import Pending
+from durableq.engine.phase import Phase
+from durableq.engine.scope import HERE, Scope
+from durableq.words.errors import ConfigError, NestedStep
+
+if TYPE_CHECKING:
+    from durableq.engine.replay import Replay
+
+
+def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
+    """Raise unless this is code of the function itself."""
+    if here is None or here is replay.scope:
+        return
+    if here.step_key:
+        raise NestedStep(
+            f"step {step_id!r} is called inside step {here.step_id!r}: a step's body is executed as one piece. "
+            "Call it from the function, after that step or beside it"
+        )
+    if here.replay.run.run_id != replay.run.run_id:
+        raise ConfigError(
+            f"step {step_id!r} is called on the Context of run {replay.run.run_id} in code of run {here.replay.run.run_id}: "
+            "use the Context that the function was given"
+        )
+
+
+async def admit(replay: Replay, step_id: str) -> None:
+    """Raise, or be cancelled, unless this step may be asked for here and now."""
+    check_scope(replay, step_id, HERE.get())
+    if asyncio.get_running_loop() is not replay.loop:
+        raise ConfigError(f"step {step_id!r} is awaited on another event loop than its run's: await it in the function")
+    if replay.phase is Phase.OVER:
+        await Pending(loop=replay.loop)
+    if replay.phase is Phase.LEAVING:
+        await asyncio.sleep(0)  # or `while True` around a bare `except` would never let the loop go on
+        raise CancelledError(f"step {step_id!r} is asked for while the turn ends: durableq will call the function again")

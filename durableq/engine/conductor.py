@@ -1,0 +1,322 @@
+"""The conductor: decides, whenever a run has come to rest, what happens next in it.
+
+The order of its decisions is the promise of replay:
+
+ 1. Tell the recorded result with the lowest number among those asked for, and settle again. A result that nobody asks for
+    yet is passed over.
+ 2. Only then begin new bodies, at most `bodies_max` at once, in the order in which they were asked for.
+ 3. End the waits that are due by our clock.
+ 4. Begin new waits: with a write of their own while anything of the run goes on, with the suspension otherwise.
+ 5. Suspend, if nothing executes, nothing is under way, a durable wait is pending, and no branch awaits something foreign.
+
+Fast path: while only the root task exists nothing can race with it, so it is answered at once, without settling.
+
+Invariants: an ask is in exactly one place, told by its stage. `bodies` counts the asks in stage BODY. Between the request to
+suspend and its answer nothing is decided; what is asked for meanwhile queues up.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from collections import deque
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+from durableq.engine.asks import Ask, Stage
+from durableq.engine.branch import Pending
+from durableq.engine.lingering import Lingering
+from durableq.engine.phase import Phase
+from durableq.engine.port import NewWait, NotYet, Recorded, StepNote
+from durableq.engine.records import Abandonment
+from durableq.engine.settle import Settler
+from durableq.model.memo import RESULTS, Memo, MemoKind
+
+if TYPE_CHECKING:
+    from durableq.engine.replay import Replay
+
+
+class Conductor:
+    """Holds what a replay has asked for and decides its order."""
+
+    __slots__ = ("_due", "_fresh", "_lingering", "_parked", "_replay", "_settler", "_starts", "_ticket", "_timer", "_waits", "bodies")
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+        self._settler = Settler(replay, replay.loop, replay.flights.outside, self._decide)
+        self._lingering = Lingering(replay, self.touch)
+        self._due: list[tuple[int, int, Ask, Memo]] = []
+        self._ticket = count()
+        self._starts: deque[Ask] = deque()
+        self._fresh: list[Ask] = []
+        self._waits: dict[str, Ask] = {}
+        self._parked: dict[str, Ask] = {}
+        self._timer: TimerHandle | None = None
+        self.bodies = 0
+
+    # --- What steps ask for. Each is awaited in the task that asks.
+
+    async def told(self, ask: Ask, memo: Memo) -> Memo:
+        """Wait until it is this result's turn."""
+        if self._replay.alone:
+            self._replay.answered(memo)
+            return memo
+        self._tell(ask, memo)
+        return await self._pending(ask)
+
+    async def permitted(self, ask: Ask) -> None:
+        """Wait until the body of this step may begin."""
+        if self._replay.alone:
+            self._grant(ask)
+            return
+        ask.stage = Stage.QUEUED
+        self._starts.append(ask)
+        self.touch()
+        await self._pending(ask)
+
+    async def recorded(self, ask: Ask, kind: MemoKind, blob: bytes, note: StepNote) -> Memo:
+        """Record a result, and wait until it is its turn to be told."""
+        replay = self._replay
+        ask.stage = Stage.FLIGHT
+        if not replay.alone:
+            replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
+            return await self._pending(ask)
+        memo = self._confirmed(ask, kind, blob, await replay.flights.ask(replay.port.record, ask.key, kind, blob, note))
+        if not replay.flights.count:
+            replay.memos.bridge()
+        return await self.told(ask, memo)
+
+    async def slept(self, ask: Ask, wait: NewWait, *, begun: bool) -> Memo:
+        """Wait until this sleep is over and it is its turn to be told. `begun`: the store has it already."""
+        self._begin(ask, wait, begun)
+        return await self._pending(ask)
+
+    async def delayed(self, ask: Ask, wait: NewWait, *, begun: bool) -> None:
+        """Wait until the delay before this step's next attempt is over and its body may begin."""
+        self._begin(ask, wait, begun)
+        await self._pending(ask)
+
+    async def parked(self, ask: Ask, memo: Memo) -> None:
+        """Wait until user code cancels this step again, as it did in an earlier turn."""
+        ask.stage = Stage.PARKED
+        ask.patience_ms = 2 * Abandonment.decode(memo.blob).after_ms
+        self._parked[ask.key] = ask
+        self.touch()
+        await self._pending(ask)
+
+    def body_ended(self, ask: Ask) -> None:
+        """The body that was permitted has ended."""
+        ask.stage = Stage.ASKED
+        self.bodies -= 1
+        if self._starts or self._replay.restarting:
+            self.touch()
+
+    def withdrawn(self, ask: Ask) -> None:
+        """User code has cancelled the task that asked."""
+        stage, ask.stage = ask.stage, Stage.DONE
+        if stage is Stage.BODY:
+            self.bodies -= 1
+        self._waits.pop(ask.key, None)
+        self._parked.pop(ask.key, None)
+        if stage is Stage.BODY and ask.started_at_ms or stage is Stage.WAITING and ask.written:
+            self._abandon(ask)
+        self.touch()
+
+    # --- What comes from outside.
+
+    def touch(self) -> None:
+        """Something of the run has changed: decide anew once it has come to rest."""
+        if self._replay.phase is Phase.RUNNING:
+            self._settler.touch()
+
+    def news(self, key: str, memo: Memo) -> None:
+        """A memo came that is newer than ours."""
+        ask = self._waits.get(key)
+        if ask is not None:
+            if memo.kind in RESULTS:
+                del self._waits[key]
+                self._tell(ask, memo)
+            elif memo.kind is MemoKind.RETRYING and memo.number:
+                ask.due_at_ms = 0
+        self.touch()
+
+    def new_waits(self) -> list[NewWait]:
+        """The waits that a suspension has to begin."""
+        return [ask.wait for ask in self._fresh if ask.wait is not None]
+
+    def stop(self) -> None:
+        """The replay is over: decide nothing any more."""
+        self._settler.stop()
+        self._lingering.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- Deciding.
+
+    def _decide(self) -> None:
+        """The run has come to rest."""
+        if self._replay.phase is not Phase.RUNNING:
+            return
+        if not self._replay.flights.count:
+            self._replay.memos.bridge()
+        if self._fresh:
+            self._fresh = [ask for ask in self._fresh if ask.stage is Stage.WAITING]
+        if self._replay.restarting:
+            self._write_fresh()
+            self._replay.wake()
+            return
+        if self._tell_next() or self._start_bodies():
+            self._lingering.reset()
+            self._settler.touch()
+            return
+        self._fire_due()
+        if self._start_bodies():
+            self._lingering.reset()
+        if self.bodies or self._replay.flights.count or self._fresh_is_due():
+            self._write_fresh()
+        elif self._waits or self._fresh:
+            if self._replay.current is not None or self._lingering.over():
+                self._replay.suspend()
+            else:
+                self._write_fresh()
+        elif self._parked and not self._due:
+            self._lingering.parked(list(self._parked.values()))
+        self._arm()
+
+    def _tell(self, ask: Ask, memo: Memo) -> None:
+        ask.stage = Stage.TOLD
+        heappush(self._due, (memo.number, next(self._ticket), ask, memo))
+        self.touch()
+
+    def _tell_next(self) -> bool:
+        while self._due:
+            number, _, ask, memo = self._due[0]
+            if ask.stage is not Stage.TOLD:
+                heappop(self._due)
+            elif not self._replay.memos.knows(number):
+                return False  # something with a lower number is still on its way
+            else:
+                heappop(self._due)
+                ask.stage = Stage.DONE
+                self._replay.answered(memo)
+                self._resolve(ask, memo)
+                return True
+        return False
+
+    def _start_bodies(self) -> bool:
+        if self._due:
+            return False
+        started = False
+        while self._starts and self.bodies < self._replay.environment.bodies_max:
+            ask = self._starts.popleft()
+            if ask.stage is Stage.QUEUED:
+                self._grant(ask)
+                self._resolve(ask, None)
+                started = True
+        return started
+
+    def _grant(self, ask: Ask) -> None:
+        ask.stage = Stage.BODY
+        ask.started_at_ms = 0
+        self.bodies += 1
+
+    # --- Waits.
+
+    def _begin(self, ask: Ask, wait: NewWait, begun: bool) -> None:
+        ask.wait, ask.due_at_ms, ask.written = wait, wait.due_at_ms, begun
+        ask.stage = Stage.WAITING
+        if begun:
+            self._waits[ask.key] = ask
+        else:
+            self._fresh.append(ask)
+        ask.future = Pending(loop=self._replay.loop)
+        if self._replay.alone:
+            self._decide()
+        else:
+            self.touch()
+
+    def _fresh_is_due(self) -> bool:
+        return bool(self._fresh) and min(ask.due_at_ms for ask in self._fresh) <= self._replay.port.now_ms()
+
+    def _write_fresh(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        for ask in fresh:
+            if ask.wait is not None:
+                ask.written = True
+                self._replay.flights.send(partial(self._began, ask, ask.wait), self._replay.port.wait, *ask.wait)
+
+    def _began(self, ask: Ask, wait: NewWait, _last_number: int) -> None:
+        self._replay.memos.began(ask.key, Memo(0, self._replay.port.now_ms(), wait.kind, wait.blob))
+        if ask.stage is Stage.WAITING:
+            self._waits[ask.key] = ask
+        self.touch()
+
+    def _fire_due(self) -> None:
+        if self._due:
+            return
+        now_ms = self._replay.port.now_ms()
+        for ask in [ask for ask in self._waits.values() if ask.due_at_ms <= now_ms]:
+            del self._waits[ask.key]
+            wait = ask.wait
+            if wait is None or wait.kind is MemoKind.RETRYING:
+                ask.stage = Stage.QUEUED
+                self._starts.append(ask)
+            else:
+                self._replay.flights.send(partial(self._fired, ask, wait), self._replay.port.fire, ask.key)
+
+    def _fired(self, ask: Ask, wait: NewWait, reply: Recorded | NotYet) -> None:
+        if isinstance(reply, NotYet):
+            ask.due_at_ms = self._replay.port.now_ms() + max(1, reply.remaining_ms)
+            if ask.stage is Stage.WAITING:
+                self._waits[ask.key] = ask
+            self.touch()
+        else:
+            self._landed(ask, MemoKind.WOKEN, wait.blob, reply)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waits and self._replay.phase is Phase.RUNNING:
+            due_at_ms = min(ask.due_at_ms for ask in self._waits.values())
+            delay_s = max(0, due_at_ms - self._replay.port.now_ms()) / 1000
+            self._timer = self._replay.loop.call_later(delay_s, self.touch, context=self._replay.flights.outside)
+
+    # --- Replies.
+
+    def _landed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> None:
+        memo = self._confirmed(ask, kind, blob, reply)
+        if ask.stage in (Stage.FLIGHT, Stage.WAITING):
+            self._tell(ask, memo)
+        self.touch()
+
+    def _confirmed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
+        memo = Memo(reply.number, reply.at_ms, kind, blob)
+        self._replay.memos.learn(ask.key, memo)
+        if reply.news:
+            self._replay.learn(reply.news)
+        return memo
+
+    def _abandon(self, ask: Ask) -> None:
+        """Record that user code cancelled this step, so that a replay neither executes nor awaits it again."""
+        replay = self._replay
+        if replay.phase is not Phase.RUNNING:
+            return  # the turn is ending; what it cancels is no decision of user code
+        now_ms = replay.port.now_ms()
+        blob = Abandonment(ask.step_id, now_ms - ask.asked_at_ms).encode()
+        note = StepNote(ask.op, ask.step_id, ask.attempt, ask.asked_at_ms, ask.started_at_ms or now_ms, now_ms, "Abandoned")
+        kind = MemoKind.ABANDONED
+        replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
+
+    async def _pending(self, ask: Ask) -> Memo:
+        if ask.future is None:
+            ask.future = Pending(loop=self._replay.loop)
+        memo: Memo = await ask.future
+        ask.future = None
+        return memo
+
+    def _resolve(self, ask: Ask, memo: Memo | None) -> None:
+        self._replay.moves += 1
+        if ask.future is not None and not ask.future.done():
+            ask.future.set_result(memo)

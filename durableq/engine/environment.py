@@ -1,0 +1,74 @@
+"""The environment: what a process gives to every run that it executes."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from durableq.engine.threads import AbandonedThreads, Threads
+from durableq.model.event import Event
+from durableq.words.ids import check_step_id, step_key
+from durableq.words.telemetry import Log, get_log
+
+_KEYS_MAX = 16_384
+_WARNED_MAX = 4_096
+
+Send = Callable[[Sequence[Event]], Awaitable[Sequence[str]]]
+
+
+async def _no_sender(_events: Sequence[Event]) -> Sequence[str]:
+    raise RuntimeError("this process has no sender of events")
+
+
+def _step_keys() -> Callable[[str, int], str]:
+    def key_of(step_id: str, occurrence: int) -> str:
+        return step_key(check_step_id(step_id), occurrence)
+
+    return lru_cache(_KEYS_MAX)(key_of)
+
+
+class Warned:
+    """Which warnings were given, so that each is given once per run and process. Bounded; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._given: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def first(self, run_id: str, warning: str) -> bool:
+        """Whether this warning of this run is new, which it then no longer is."""
+        if (run_id, warning) in self._given:
+            return False
+        self._given[run_id, warning] = None
+        if len(self._given) > _WARNED_MAX:
+            self._given.popitem(last=False)
+        return True
+
+
+@dataclass(slots=True)
+class Environment:
+    """One per process (child), shared by its runs."""
+
+    bodies_max: int = 100
+    """How many step bodies of one run may execute at once: `--concurrency`."""
+    send: Send = _no_sender
+    """How `ctx.step.send_event` sends: returns the events' ids in their order."""
+    logger: Log = field(default_factory=get_log)
+    """What `ctx.logger` and the engine's own warnings are bound from."""
+    function_threads: Threads = field(default_factory=lambda: Threads("durableq-function"))
+    """Where `def` functions run."""
+    body_threads: Threads = field(default_factory=lambda: Threads("durableq-body"))
+    """Where the plain step bodies of `async` functions run, and the branches of `parallel`."""
+    abandoned: AbandonedThreads = field(default_factory=AbandonedThreads)
+    """Threads given up on that still live; the worker drains when they are many."""
+    chance: Callable[[], float] = random.random
+    """Drawn for the jitter of a retry: 0 to 1."""
+    warned: Warned = field(default_factory=Warned)
+    key_of: Callable[[str, int], str] = field(default_factory=_step_keys)
+    """(step id, occurrence) to step key; remembered, since the same ids come in every run. ConfigError for a bad id."""
+
+    def close(self) -> None:
+        """Let the idle threads go."""
+        self.function_threads.close()
+        self.body_threads.close()

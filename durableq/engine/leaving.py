@@ -1,0 +1,114 @@
+"""Leaving user code, when a turn has ended.
+
+In `async` functions nothing is raised inside a branch, since gather(return_exceptions=True), wait and a bare `except` would
+swallow it: a call that cannot go on stays pending, and once the store has confirmed the suspension the root is cancelled,
+then every branch. `def` functions run in threads that cannot be cancelled: they get RunInterrupt at their step's call. They
+are left before the store is asked to suspend, so that a function which swallows the interrupt can still be failed.
+
+Either way `finally` blocks run, steps asked for in them are refused quietly, and what user code returns or raises is ignored.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import linecache
+from asyncio import Future
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from durableq.engine.branch import Branch
+from durableq.engine.edge import Edge
+from durableq.engine.phase import Phase
+from durableq.words.errors import NonRetriableError
+
+if TYPE_CHECKING:
+    from durableq.engine.replay import Replay
+
+LEAVE_S = 5.0
+"""How long `finally` blocks may take. What is still there afterwards is given up on."""
+
+
+async def leave(replay: Replay) -> None:
+    """End all user code of this replay, in at most LEAVE_S. Does nothing the second time."""
+    if replay.phase is Phase.OVER:
+        return
+    replay.phase = Phase.LEAVING
+    replay.conductor.stop()
+    asked: set[Branch] = set()
+    try:
+        deadline = replay.loop.time() + LEAVE_S
+        while living := _living(replay, asked):
+            done, _ = await asyncio.wait(living, timeout=max(0.0, deadline - replay.loop.time()))
+            if not done:
+                break
+    finally:
+        replay.phase = Phase.OVER
+
+
+def _living(replay: Replay, asked: set[Branch]) -> list[Future[Any]]:
+    """What has not ended, after each of it was asked to; `finally` blocks may have started more."""
+    living: list[Future[Any]] = []
+    for branch in replay.living_branches():
+        if branch.task is not None and not branch.task.done():
+            living.append(branch.task)
+            if branch not in asked:
+                asked.add(branch)
+                branch.task.cancel()
+                branch.task.add_done_callback(_ignore)
+    for edge in replay.edges:
+        edge.interrupt()
+        if not edge.stuck and not edge.ended.done():
+            living.append(edge.ended)
+    return living
+
+
+def _ignore(task: Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # looked at, or asyncio would log that nobody did
+
+
+def swallowed_by(edges: Sequence[Edge]) -> NonRetriableError | None:
+    """The error of a `def` function that caught an interrupt and went on, or None."""
+    for edge in edges:
+        if edge.interrupt_raised is not None and edge.swallows:
+            return NonRetriableError(
+                f"{_catching_line(edge.interrupt_raised)} catches the interrupt by which durableq leaves a function that "
+                "has to wait. Write `except Exception:`, or raise again what is no Exception"
+            )
+    return None
+
+
+def _catching_line(interrupt: BaseException) -> str:
+    """`file:line` of the `except` (or of a `finally` that returns) where the interrupt's way up ended."""
+    trace = interrupt.__traceback__
+    if trace is None:
+        return "The function"
+    file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return f"{file}:{line}"
+    around = [node for node in ast.walk(tree) if isinstance(node, ast.Try) and _spans(node, line) and _catches(node)]
+    if not around:
+        return f"{file}:{line}"
+    innermost = max(around, key=lambda node: node.lineno)
+    return f"{file}:{_line_of_handler(innermost)}"
+
+
+def _spans(node: ast.Try, line: int) -> bool:
+    return node.body[0].lineno <= line <= (node.body[-1].end_lineno or node.body[-1].lineno)
+
+
+def _catches(node: ast.Try) -> bool:
+    return _line_of_handler(node) != 0
+
+
+def _line_of_handler(node: ast.Try) -> int:
+    for handler in node.handlers:
+        if handler.type is None or any(isinstance(n, ast.Name) and n.id == "BaseException" for n in ast.walk(handler.type)):
+            return handler.lineno
+    for statement in node.finalbody:
+        if any(isinstance(n, (ast.Return, ast.Break, ast.Continue)) for n in ast.walk(statement)):
+            return statement.lineno
+    return 0

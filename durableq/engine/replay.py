@@ -1,0 +1,253 @@
+"""A replay: one call of the function from the top, memos answering the steps already done, until the turn is decided.
+
+It owns the tasks and threads that the function's code runs in and drives them through the phases (phase.py): it starts the
+root, sleeps until the root has ended or the conductor wants to suspend, and leaves user code.
+
+Invariants: `play` returns an outcome once, or None for "call the function again". Nothing is asked of the port in LEAVING and
+OVER, but for the suspension of a `def` function, which is left first (leaving.py says why).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, Task
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from durableq.engine.asks import Ask
+from durableq.engine.branch import Branch, Root
+from durableq.engine.conductor import Conductor
+from durableq.engine.context import Context
+from durableq.engine.edge import Edge
+from durableq.engine.flights import Flights
+from durableq.engine.leaving import leave, swallowed_by
+from durableq.engine.lookup import look_up
+from durableq.engine.naming import Naming
+from durableq.engine.phase import Phase
+from durableq.engine.port import NewWait, News
+from durableq.engine.reading import Reading
+from durableq.engine.reports import Reports
+from durableq.engine.scope import HERE, Scope
+from durableq.engine.sync import SyncContext
+from durableq.engine.verdict import outcome_of
+from durableq.model.failure import Failure
+from durableq.model.memo import Memo
+from durableq.model.outcome import Abandoned, Failed, Outcome, Suspended
+
+if TYPE_CHECKING:
+    from durableq.engine.execution import Execution
+
+
+class Replay:
+    """One call of the function. `play` is called once. The rest is for the engine's own modules, on the loop."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.run = execution.claimed
+        self.events = execution.events
+        self.function = execution.function
+        self.environment = execution.environment
+        self.port = execution.port
+        self.memos = execution.memos
+        self.loop = execution.loop
+        self.reports = execution.reports
+
+        self.phase = Phase.RUNNING
+        self.scope = Scope(self, self.run.attempt)
+        self.root: Root | None = None
+        self.branches: set[Branch] = set()
+        """The tasks that the function has started and that have not ended; the root is not among them."""
+        self.edges: list[Edge] = []
+        self.edge_of: dict[int, Edge] = {}
+        """By the ident of the thread."""
+        self.current: Branch | None = None
+        """The branch that is executing right now."""
+        self.moves = 0
+        self.ends = 0
+        """How often a branch was resumed, and how many have ended: what settling watches."""
+        self.busy_threads = 0
+        """How many threads execute function code, between two steps."""
+
+        self.executing: dict[str, str] = {}
+        """The steps whose bodies execute now: their ids by key."""
+        self.reading = Reading(len(self.memos.by_key), self.run.created_at_ms, self.reports.reordered)
+        self.naming = Naming(self.environment.key_of)
+        self.steps = len(self.memos.by_key)
+        """How many steps the run has, recorded or asked for."""
+        self.flights = Flights(execution.outside, self.lost, self.wake)
+        self.conductor = Conductor(self)
+
+        self.restarting = False
+        """Whether the function has to be called again from the top, as soon as nothing is under way."""
+        self._signal: Future[None] | None = None
+        self._end: tuple[Any, BaseException | None] | None = None
+        self._lost: str | None = None
+
+    # --- The turn.
+
+    async def play(self) -> Outcome | None:
+        """Call the function and see it through. None: it has to be called again from the top, in the same turn."""
+        try:
+            self._call_function()
+            outcome: Outcome | None = None
+            while outcome is None and not self._may_restart():
+                if not self._has_news():
+                    await self._woken()
+                outcome = await self._next_outcome()
+            return outcome
+        finally:
+            await leave(self)
+
+    async def _next_outcome(self) -> Outcome | None:
+        if self._lost is not None:
+            return Abandoned(self._lost)
+        if self._end is not None:
+            if not self.branches:  # a branch that never began may hold the coroutine
+                self.reports.never_awaited(self.naming.close())
+            return outcome_of(self, *self._end)
+        if self.phase is Phase.SUSPENDING:
+            return await self._suspend()
+        return None
+
+    def _call_function(self) -> None:
+        variables = self.flights.outside.copy()
+        variables.run(HERE.set, self.scope)
+        try:
+            if self.function.is_async:
+                coroutine = self.function.handler(Context(self))
+            else:
+                edge, context = Edge(self), SyncContext(self)
+                main = partial(self.function.handler, context)
+                coroutine = edge.serve(self.environment.function_threads, main, variables.copy())
+        except Exception as error:  # it cannot be called with a context
+            self.root_ended(None, error)
+            return
+        self.root = Root(self, coroutine)
+        self.root.task = Task(self.root, loop=self.loop, name=self.function.id, context=variables)
+
+    async def _suspend(self) -> Outcome | None:
+        """Ask the store to suspend the run. None if there is news, or the turn was lost: look again."""
+        waits = self.conductor.new_waits()
+        self.reports.timeouts(self)
+        left_first = bool(self.edges)
+        if left_first:
+            await leave(self)
+            line = swallowed_by(self.edges)
+            if line is not None:
+                return Failed(Failure.of(line))
+        news = await self._ask_to_suspend(waits)
+        if self._lost is not None:
+            return None
+        if news is None:
+            return Suspended()
+        if left_first:
+            self.restarting = True
+            for key, memo in news:
+                self.memos.learn(key, memo)
+        else:
+            self.phase = Phase.RUNNING
+            self.learn(news)
+            self.conductor.touch()
+        return None
+
+    async def _ask_to_suspend(self, waits: Sequence[NewWait]) -> News | None:
+        call = self.flights.call(lambda: asyncio.ensure_future(self.port.suspend(self.memos.seen, waits)))
+        call.add_done_callback(lambda _: self.wake())
+        while not call.done() and self._lost is None:
+            await self._woken()
+        if not call.done():
+            call.cancel()
+            return None
+        error = None if call.cancelled() else call.exception()
+        if call.cancelled() or error is not None:
+            self.lost("the port cancelled a call" if error is None else f"{type(error).__name__}: {error}")
+            return None
+        return call.result()
+
+    def _has_news(self) -> bool:
+        return self._lost is not None or self._end is not None or self.phase is Phase.SUSPENDING
+
+    def _may_restart(self) -> bool:
+        """Whether the function may be called again: what is under way would be missing from the record it reads."""
+        return self.restarting and not self.flights.count and not self.conductor.bodies and self._lost is None
+
+    async def _woken(self) -> None:
+        self._signal = self.loop.create_future()
+        await self._signal
+
+    def wake(self) -> None:
+        """Let the turn look at what has changed."""
+        if self._signal is not None and not self._signal.done():
+            self._signal.set_result(None)
+
+    # --- What the turn is told.
+
+    def root_ended(self, value: Any, error: BaseException | None) -> None:
+        """The function has returned or raised."""
+        self._end = (value, error)
+        self.wake()
+
+    def branch_ended(self, branch: Branch) -> None:
+        """A task of the run has ended."""
+        self.branches.discard(branch)
+        self.ends += 1
+        self.conductor.touch()
+
+    def thread_is_busy(self, busy: bool) -> None:
+        """A thread has begun or ceased to execute function code."""
+        self.busy_threads += 1 if busy else -1
+        if not busy:
+            self.conductor.touch()
+
+    def suspend(self) -> None:
+        """Nothing can go on: the conductor wants to suspend."""
+        self.phase = Phase.SUSPENDING
+        self.wake()
+
+    def restart(self) -> None:
+        """The function must be called again from the top: there is an answer for a thread that is not there to take it."""
+        self.restarting = True
+        self.wake()
+
+    def lost(self, reason: str) -> None:
+        """The run is no longer ours."""
+        if self._lost is None:
+            self._lost = reason
+            self.wake()
+
+    def learn(self, news: News) -> None:
+        """Take in memos that are newer than ours."""
+        for key, memo in news:
+            if self.memos.learn(key, memo):
+                self.conductor.news(key, memo)
+
+    # --- What steps and contexts ask.
+
+    @property
+    def alone(self) -> bool:
+        """Whether the root is asking and nothing else of the run exists that could race with it."""
+        return self.current is self.root and not self.branches and self.current is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether user code has been left. Tasks that it still starts are none of the run's."""
+        return self.phase is Phase.OVER
+
+    @property
+    def bytes_recorded(self) -> int:
+        """The stored size of the run: its events and its memos."""
+        return self.run.events_bytes + self.memos.size_bytes
+
+    def living_branches(self) -> Iterator[Branch]:
+        """The root and the branches."""
+        if self.root is not None:
+            yield self.root
+        yield from list(self.branches)
+
+    def answered(self, memo: Memo) -> None:
+        """User code is told this result."""
+        self.reading.answered(memo)
+
+    def look_up(self, ask: Ask) -> Memo | None:
+        """The memo of a step that user code asks for. Raises if the step may not be, or is another one."""
+        return look_up(self, ask)

@@ -1,0 +1,174 @@
+"""`ctx` of `def` functions: the same as in `async` ones, with verbs that block. A thin edge over the one engine.
+
+Each verb makes the coroutine that the `async` verb would, and has it performed on the loop while the thread sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context as Variables
+from contextvars import copy_context
+from datetime import datetime
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+
+from durableq.engine.admission import check_scope
+from durableq.engine.context import BaseContext
+from durableq.engine.context import T as Data
+from durableq.engine.edge import Edge
+from durableq.engine.options import PLAIN, StepOptions
+from durableq.engine.scope import HERE
+from durableq.engine.steps import Step
+from durableq.model.backoff import Backoff
+from durableq.model.event import Event
+from durableq.words.errors import ConfigError
+from durableq.words.periods import Duration
+
+if TYPE_CHECKING:
+    from durableq.engine.replay import Replay
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Out = TypeVar("Out", covariant=True)
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+
+class SyncStep:
+    """The verbs of `ctx.step` in `def` functions. As `Step`, blocking; each may raise RunInterrupt, to be let pass."""
+
+    __slots__ = ("_replay", "_step")
+
+    def __init__(self, replay: Replay, options: StepOptions = PLAIN) -> None:
+        self._replay = replay
+        self._step = Step(replay, options)
+
+    @overload
+    def run(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def run(self, id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Execute `fn(*args, **kwargs)` at least once and record what it returns, once.
+
+        `def` is executed in this thread, `async def` on the engine's loop. Otherwise as `Step.run`.
+        """
+        return self._call(id, lambda: self._step.run(id, fn, *args, **kwargs))
+
+    def sleep(self, id: str, duration: Duration) -> None:
+        """Wait for this long. As `Step.sleep`."""
+        self._call(id, lambda: self._step.sleep(id, duration))
+
+    def sleep_until(self, id: str, when: datetime | str | float) -> None:
+        """Wait until this time. As `Step.sleep_until`."""
+        self._call(id, lambda: self._step.sleep_until(id, when))
+
+    def send_event(self, id: str, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
+        """Send an event or several, as a step. As `Step.send_event`."""
+        sent: list[str] = self._call(id, lambda: self._step.send_event(id, events))
+        return sent
+
+    @overload
+    def options(
+        self,
+        *,
+        output_type: type[T],
+        retries: int | None = None,
+        timeout: Duration | None = None,
+        backoff: Backoff | None = None,
+    ) -> TypedSyncStep[T]: ...
+    @overload
+    def options(
+        self,
+        *,
+        retries: int | None = None,
+        timeout: Duration | None = None,
+        backoff: Backoff | None = None,
+        output_type: None = None,
+    ) -> SyncStep: ...
+    def options(
+        self,
+        *,
+        retries: int | None = None,
+        timeout: Duration | None = None,
+        backoff: Backoff | None = None,
+        output_type: Any = None,
+    ) -> Any:
+        """The same verbs with options for this step. As `Step.options`.
+
+        A plain body that is over its timeout keeps this thread; the function then goes on in another, called from the top.
+        """
+        return SyncStep(self._replay, StepOptions.of(retries, timeout, backoff, output_type))
+
+    def _call(self, id: str, verb: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        check_scope(self._replay, id, HERE.get())
+        return edge_of_this_thread(self._replay).call(verb)
+
+
+class TypedSyncStep(Protocol[Out]):
+    """What `options(output_type=T)` gives to type checkers; at run time it is a SyncStep."""
+
+    def run(self, id: str, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Out:
+        """As `SyncStep.run`."""
+        ...
+
+
+class SyncContext(BaseContext[Data]):
+    """What a `def` function is given. Use it in the function's own thread, and in the callables given to `parallel`."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, replay: Replay) -> None:
+        super().__init__(replay)
+        self.step = SyncStep(replay)
+        """The verbs: run, sleep, sleep_until, send_event, options."""
+
+    @overload
+    def parallel(self, f: Callable[[], A], /) -> tuple[A]: ...
+    @overload
+    def parallel(self, f: Callable[[], A], g: Callable[[], B], /) -> tuple[A, B]: ...
+    @overload
+    def parallel(self, f: Callable[[], A], g: Callable[[], B], h: Callable[[], C], /) -> tuple[A, B, C]: ...
+    @overload
+    def parallel(
+        self, f: Callable[[], A], g: Callable[[], B], h: Callable[[], C], i: Callable[[], D], /
+    ) -> tuple[A, B, C, D]: ...
+    @overload
+    def parallel(self, /, *branches: Callable[[], A]) -> tuple[A, ...]: ...
+    def parallel(self, /, *branches: Callable[[], Any]) -> tuple[Any, ...]:
+        """Call these beside each other, each in a thread of its own, and return what they return, in their order.
+
+        All of them are seen through to their end; then, if any raised, the error of the first of those, in their order.
+        """
+        check_scope(self._replay, "parallel", HERE.get())
+        edge = edge_of_this_thread(self._replay)
+        variables = [copy_context() for _ in branches]
+        results: tuple[Any, ...] = edge.call(lambda: _parallel(self._replay, branches, variables))
+        return results
+
+
+async def _parallel(
+    replay: Replay, branches: Sequence[Callable[[], Any]], variables: Sequence[Variables]
+) -> tuple[Any, ...]:
+    threads = replay.environment.body_threads
+    tasks = [
+        replay.loop.create_task(Edge(replay).serve(threads, branch, own))
+        for branch, own in zip(branches, variables, strict=True)
+    ]
+    if tasks:
+        # A wait of our own, not gather: the first error must not be told before the others have ended.
+        await asyncio.wait(tasks)
+    return tuple(task.result() for task in tasks)
+
+
+def edge_of_this_thread(replay: Replay) -> Edge:
+    """The edge of the thread that asks. ConfigError in a thread that user code has made for itself."""
+    edge = replay.edge_of.get(get_ident())
+    if edge is None:
+        raise ConfigError(
+            "a step of a def function is called in a thread that durableq does not know: "
+            "use ctx.parallel(f, g, …) for steps beside each other"
+        )
+    return edge

@@ -1,0 +1,1 @@
+"""Layer 1: pure data and decisions. Nothing here knows Redis, sockets or event loops."""

@@ -1,0 +1,78 @@
+"""Failures: an exception as it is recorded. What user code catches later is always rebuilt from this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from durableq.model.stack import STACK_MAX, cut, leaves, stack_of, text_of
+from durableq.words.codec import decode, encode
+from durableq.words.errors import CodecError, StepError, class_path
+
+MESSAGE_MAX = 8 * 1024
+NAME_MAX = 256
+_CLASSES_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error, as recorded with a step or a run. Every field is bounded, and text that can be stored."""
+
+    name: str
+    """The class's own name, such as `PaymentDeclined`."""
+    message: str
+    """`str(error)`, at most 8 KB; for an exception group, the errors in it as well."""
+    stack: str
+    """The user's own frames, the error, and what it was raised from; at most 32 KB."""
+    classes: tuple[str, ...]
+    """`module.QualName` of the class and its bases up to BaseException, which `StepError.matches` looks through."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """The record of this error. A StepError that travels on keeps what was recorded of the original.
+
+        Does not raise, whatever the error does when it is looked at.
+        """
+        if isinstance(error, StepError):
+            classes = tuple(cut(path, NAME_MAX) for path in error.classes[:_CLASSES_MAX])
+            return cls(cut(error.name, NAME_MAX), cut(error.message, MESSAGE_MAX), cut(error.stack, STACK_MAX), classes)
+        kind = type(error)
+        classes = tuple(cut(class_path(base), NAME_MAX) for base in kind.__mro__ if issubclass(base, BaseException))
+        return cls(cut(kind.__qualname__, NAME_MAX), _message(error), stack_of(error), classes[:_CLASSES_MAX])
+
+    def to_step_error(self, step: str) -> StepError:
+        """The error that the step's call raises in user code. `step` is the step's id."""
+        return StepError(self.name, self.message, self.stack, step=step, classes=self.classes)
+
+    def to_map(self) -> dict[str, Any]:
+        """As stored, and as `error` in system events."""
+        return {"name": self.name, "message": self.message, "stack": self.stack, "classes": list(self.classes)}
+
+    @classmethod
+    def from_map(cls, stored: Mapping[str, Any]) -> Failure:
+        """What `to_map` gave. Raises CodecError for a map that it did not give."""
+        name, message, stack, classes = (stored.get(key) for key in ("name", "message", "stack", "classes"))
+        if isinstance(name, str) and isinstance(message, str) and isinstance(stack, str) and isinstance(classes, list):
+            return cls(name, message, stack, tuple(map(str, classes)))
+        raise CodecError("stored failure is damaged: it lacks name, message, stack or classes")
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        return encode(self.to_map(), what="failure")
+
+    @classmethod
+    def decode(cls, blob: bytes) -> Failure:
+        """What `encode` gave. Raises CodecError when the bytes are damaged."""
+        stored = decode(blob)
+        if not isinstance(stored, dict):
+            raise CodecError("stored failure is damaged: it is no map")
+        return cls.from_map(stored)
+
+
+def _message(error: BaseException) -> str:
+    message = text_of(error, MESSAGE_MAX)
+    if isinstance(error, BaseExceptionGroup):
+        inside = "; ".join(f"{type(leaf).__qualname__}: {text_of(leaf, 500)}" for leaf in leaves(error))
+        message = cut(f"{message}: {inside}", MESSAGE_MAX)
+    return message

@@ -1,0 +1,83 @@
+"""Which functions an event starts: the registry, compiled for the router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from durableq.model.expressions import Expression
+from durableq.model.trigger import EventTrigger, patterns_of
+from durableq.words import codec
+from durableq.words.errors import DurableqError
+
+
+class Fault(NamedTuple):
+    """A trigger of `function` that could not be evaluated, and why."""
+
+    function: str
+    reason: str
+
+
+class _Rule(NamedTuple):
+    function: str
+    trigger: str
+    condition: Expression | None
+
+
+class RoutingTable:
+    """Functions by the event names they are triggered by. Immutable; made anew when the registry's version changes."""
+
+    __slots__ = ("_broken", "_by_name", "_rules", "version")
+
+    def __init__(self, version: int, declarations: Mapping[str, bytes]) -> None:
+        self.version = version
+        self._rules: dict[str, list[_Rule]] = {}
+        self._broken: dict[str, list[Fault]] = {}
+        self._by_name: dict[str, tuple[list[_Rule], list[Fault]]] = {}
+        for function, blob in sorted(declarations.items()):
+            self._add(function, codec.decode(blob))
+
+    def _add(self, function: str, declared: Mapping[str, Any]) -> None:
+        for stored in declared["triggers"]:
+            name = stored["event"]
+            try:
+                trigger = EventTrigger.from_map(stored)
+                self._rules.setdefault(name, []).append(_Rule(function, str(trigger), trigger.condition()))
+            except DurableqError as error:
+                # Declared by a newer release: that trigger is skipped here, visibly, and the others are not.
+                self._broken.setdefault(name, []).append(Fault(function, f"{stored}: {error}"))
+
+    def starts(self, name: str, scope: Mapping[str, Any]) -> tuple[list[str], list[Fault]]:
+        """The functions that an event starts, each once, and the triggers that could not be evaluated.
+
+        `scope` is the event as expressions see it.
+        """
+        known = self._by_name.get(name)
+        if known is None:
+            known = self._met(name)
+            if len(self._by_name) < 10_000:
+                self._by_name[name] = known
+        rules, faults = known
+        if not rules:
+            return [], faults
+        started: dict[str, None] = {}
+        found = list(faults)
+        for rule in rules:
+            if rule.function in started:
+                continue
+            if rule.condition is None:
+                started[rule.function] = None
+                continue
+            result = rule.condition.evaluate({"event": scope})
+            if result.problem is not None:
+                found.append(Fault(rule.function, f"{rule.trigger}: {result.problem}"))
+            elif result.truth:
+                started[rule.function] = None
+        return list(started), found
+
+    def _met(self, name: str) -> tuple[list[_Rule], list[Fault]]:
+        patterns = patterns_of(name)
+        return (
+            [rule for pattern in patterns for rule in self._rules.get(pattern, ())],
+            [fault for pattern in patterns for fault in self._broken.get(pattern, ())],
+        )

@@ -1,0 +1,1 @@
+"""Layer 4: the loops that run inside a worker or a scheduler."""

@@ -1,0 +1,168 @@
+"""Executes one claimed run: gives the engine its port, and writes down the outcome it decides.
+
+Deciding is the engine's, recording is the committer's; this is what connects the two for one run in hand. A write that is
+answered Stale means that the run has another holder: it is dropped at once, and nothing more of it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from durableq.engine.environment import Environment
+from durableq.engine.execution import ClaimedRun, Execution
+from durableq.engine.port import NewWait, News, NotYet, Recorded, StepNote
+from durableq.model.event import decode_event
+from durableq.model.failure import Failure
+from durableq.model.function import Function
+from durableq.model.memo import Memo, MemoKind
+from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, Outcome, Suspended
+from durableq.services.committer import Committer, Stale
+from durableq.services.hand import Hand
+from durableq.services.notes import note_of
+from durableq.store.records import Claimed
+from durableq.store.records import NotYet as StoredNotYet
+from durableq.store.runs import FinishWrite, FireWrite, ReleaseWrite, RetryWrite, Runs, StepWrite, SuspendWrite, WaitWrite
+from durableq.words.clock import ServerClock
+from durableq.words.errors import DurableqError
+from durableq.words.telemetry import Log
+
+
+class RunInHand:
+    """The engine's port for one run, from its claim to the confirmation of its last write."""
+
+    __slots__ = ("_clock", "_committer", "_dropped", "_execution", "_hand", "_log", "claimed", "run_id")
+
+    def __init__(self, claimed: Claimed, committer: Committer, clock: ServerClock, hand: Hand, log: Log) -> None:
+        self.claimed = claimed
+        self.run_id = claimed.id
+        self._committer = committer
+        self._clock = clock
+        self._hand = hand
+        self._log = log
+        self._execution: Execution | None = None
+        self._dropped = ""
+
+    # --- the port
+
+    def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
+        return self._committer.add(
+            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, note_of(note)), _recorded
+        )
+
+    def wait(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int, note: StepNote) -> asyncio.Future[int]:
+        return self._committer.add(
+            WaitWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, due_at_ms, note_of(note)),
+            self._began,
+        )
+
+    def fire(self, key: str) -> asyncio.Future[Recorded | NotYet]:
+        return self._committer.add(FireWrite(self.run_id, self.claimed.epoch, self._seen, key), self._fired)
+
+    def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
+        epoch = self.claimed.epoch
+        if not waits:
+            return self._committer.add(SuspendWrite(self.run_id, epoch, seen))
+        for wait in waits[:-1]:
+            self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0))
+        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1))
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    @property
+    def _seen(self) -> int:
+        return self._execution.seen if self._execution is not None else 0
+
+    def _began(self, answer: Any) -> int:
+        if answer.news:
+            self.deliver(answer.news)
+        return answer.number  # type: ignore[no-any-return]
+
+    def _fired(self, answer: Any) -> Recorded | NotYet:
+        if isinstance(answer, StoredNotYet):
+            if answer.news:
+                self.deliver(answer.news)
+            return NotYet(answer.remaining_ms)
+        return _recorded(answer)
+
+    # --- from outside
+
+    def deliver(self, news: Sequence[tuple[str, Memo]]) -> None:
+        """Results from outside, at any time."""
+        if self._execution is not None:
+            self._execution.deliver(news)
+
+    def drop(self, reason: str) -> None:
+        """The run is not ours any more: stop user code, write nothing."""
+        self._dropped = reason
+        if self._execution is not None:
+            self._execution.abandon(reason)
+
+    # --- the turn
+
+    async def execute(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> None:
+        """From the claim to the confirmed outcome. Never raises."""
+        try:
+            outcome = await self._turn(function, runs, environment)
+            self._hand.ended(self)
+            await self._write(outcome)
+        except Stale:
+            self._log.info("run.dropped", run_id=self.run_id, reason=self._dropped or "it has another holder")
+        except Exception:
+            self._log.exception("run.not_written", run_id=self.run_id)
+        finally:
+            self._hand.gone(self)
+
+    async def _turn(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
+        claimed = self.claimed
+        if function is None:
+            return None
+        try:
+            given = claimed.input if claimed.input is not None else await runs.read_input(claimed.id)
+            memos = claimed.memos if isinstance(claimed.memos, dict) else await runs.read_memos(claimed.id)
+            event = decode_event(given, f"{claimed.created_at_ms}-0")
+        except DurableqError as error:
+            return Failed(Failure.of(error))
+        run = ClaimedRun(
+            claimed.id,
+            function.id,
+            function.app_id,
+            [event],
+            claimed.attempt,
+            claimed.sequence,
+            memos,
+            claimed.created_at_ms,
+            len(given),
+        )
+        self._execution = execution = Execution(function, run, self, environment)
+        if self._dropped:
+            return Abandoned(self._dropped)
+        return await execution.run()
+
+    async def _write(self, outcome: Outcome | None) -> None:
+        run_id, epoch = self.run_id, self.claimed.epoch
+        match outcome:
+            case Completed(blob):
+                await self._committer.add(FinishWrite(run_id, epoch, "c", blob))
+            case Failed(failure):
+                self._log.warning("run.failed", run_id=run_id, function=self.claimed.function, error=failure.name)
+                await self._committer.add(FinishWrite(run_id, epoch, "f", failure.encode()))
+            case AttemptFailed(failure, attempt, delay_ms):
+                due_at_ms = self._clock.now_ms() + delay_ms
+                await self._committer.add(RetryWrite(run_id, epoch, attempt, due_at_ms, failure.encode()))
+            case None:
+                await self._committer.add(ReleaseWrite(run_id, epoch))
+            case Suspended() | Abandoned():
+                pass
+
+
+def _recorded(answer: Any) -> Recorded:
+    return Recorded(answer.number, answer.at_ms, answer.news)
+
+
+def _suspend_write(run_id: str, epoch: int, seen: int, wait: NewWait, *, last: int) -> SuspendWrite:
+    return SuspendWrite(
+        run_id, epoch, seen, wait.key, wait.kind.value, wait.blob, wait.due_at_ms, note_of(wait.note), last
+    )

@@ -1,0 +1,81 @@
+"""The hand of a child: the runs it has claimed, how much room is left, and what must still be confirmed.
+
+A run leaves its place as soon as its code has ended, so that the next claim can travel right behind the commit; it stays
+known until Redis has confirmed that commit, so that nobody mistakes it for a stranger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+
+class Held(Protocol):
+    """What a hand needs of an execution."""
+
+    run_id: str
+
+    def drop(self, reason: str) -> None: ...
+
+
+class Hand:
+    """Runs of one child under one lease."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._executing: dict[str, Held] = {}
+        self._confirming: dict[str, Held] = {}
+        self._changed = asyncio.Event()
+        self.executed = 0
+
+    @property
+    def room(self) -> int:
+        """Free places."""
+        return self._places - len(self._executing)
+
+    @property
+    def executing(self) -> int:
+        return len(self._executing)
+
+    @property
+    def empty(self) -> bool:
+        return not self._executing and not self._confirming
+
+    def known(self) -> list[str]:
+        """Every run whose last commit Redis has not confirmed."""
+        return [*self._executing, *self._confirming]
+
+    def get(self, run_id: str) -> Held | None:
+        return self._executing.get(run_id)
+
+    def add(self, held: Held) -> None:
+        before = self._executing.get(held.run_id)
+        if before is not None:
+            # Redis came back older than it was and gave us again what we had: the newer claim is the valid one.
+            before.drop("claimed again")
+        self._executing[held.run_id] = held
+
+    def ended(self, held: Held) -> None:
+        """Its code has ended; its last commit is on its way."""
+        if self._executing.get(held.run_id) is held:
+            del self._executing[held.run_id]
+            self._confirming[held.run_id] = held
+            self.executed += 1
+        self._changed.set()
+
+    def gone(self, held: Held) -> None:
+        """It is confirmed, or not ours any more."""
+        for place in (self._executing, self._confirming):
+            if place.get(held.run_id) is held:
+                del place[held.run_id]
+        self._changed.set()
+
+    def drop_all(self, reason: str) -> None:
+        """The lease is lost: let go of everything at once."""
+        for held in (*self._executing.values(), *self._confirming.values()):
+            held.drop(reason)
+
+    async def changed(self) -> None:
+        """Wait until a run has left its place or is confirmed."""
+        self._changed.clear()
+        await self._changed.wait()

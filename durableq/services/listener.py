@@ -1,0 +1,57 @@
+"""Reads the bells: wakes the claimer and the router, and brings results from outside to the runs in hand.
+
+All hints. Silence for a while is itself one: the claimer polls then, which is the truth that the bells only anticipate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from durableq.model.memo import Memo
+from durableq.services.claimer import Claimer
+from durableq.store.bells import Bells
+
+QUIET_MS: Final = 2500
+FULL_MS: Final = 100
+"""Without free places the bell of ready runs is left to others; looked at again so soon, since places come back."""
+POLL_MS: Final = 20
+"""Between reads where blocking ones do not work (fakeredis)."""
+
+
+class Listener:
+    """A service over one blocking read a round."""
+
+    def __init__(
+        self,
+        bells: Bells,
+        claimer: Claimer,
+        apps: Sequence[str],
+        *,
+        ready: Callable[[], None],
+        events_wait: Callable[[], None],
+        deliver: Callable[[str, str, Memo], None],
+    ) -> None:
+        self._bells = bells
+        self._claimer = claimer
+        self._apps = apps
+        self._ready = ready
+        self._events_wait = events_wait
+        self._deliver = deliver
+
+    async def run_once(self) -> float:
+        wanting = self._claimer.wanting
+        rung = await self._bells.wait(
+            apps=self._apps if wanting else (),
+            events=True,
+            timers=False,
+            inbox=self._claimer.lease,
+            block_ms=QUIET_MS if wanting else FULL_MS,
+        )
+        for run_id, key, memo in rung.news:
+            self._deliver(run_id, key, memo)
+        if rung.events:
+            self._events_wait()
+        if rung.ready:
+            self._ready()
+        return 0.0

@@ -1,0 +1,232 @@
+"""The parent of a worker: no user code, so nothing that user code does can stop it.
+
+It renews its children's leases, watches them, hands back at once what a dead one held, and replaces it. Signals are its
+business alone: platforms signal every process of a group, so children ignore SIGTERM and SIGINT and are told by pipe.
+
+Runs that saw two deaths of their worker are executed by one more child, which takes one at a time and leaves when there
+are none: the others need not empty their hands for them.
+
+SIGTERM (and the first SIGINT): stop claiming, finish what is in hand for up to `grace_s`, hand the rest back, exit 0 within
+grace + 2 s. A second SIGTERM changes nothing. A second SIGINT kills the children and exits now.
+One connection, for renewals and hand-backs; Redis away is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+from durableq.services.committer import Retention
+from durableq.services.offspring import Offspring
+from durableq.services.pipe import Message
+from durableq.services.service import Loop
+from durableq.services.settings import WorkerSettings
+from durableq.store.leases import RENEW_EVERY_S, Leases
+from durableq.words.errors import DurableqError, RedisUnavailable, StateLost
+from durableq.words.telemetry import Log
+
+EXIT_OK: Final = 0
+EXIT_STATE_LOST: Final = 75
+EXIT_CONFIG: Final = 78
+EXIT_INTERRUPTED: Final = 130
+AFTER_GRACE_S: Final = 1.5
+YOUNG_S: Final = 5.0
+RESTART_PAUSE_MAX_S: Final = 10.0
+
+
+class Parent:
+    """Runs children of a worker until it is told to stop. `command` starts one child."""
+
+    def __init__(self, settings: WorkerSettings, command: Sequence[str], leases: Leases, log: Log) -> None:
+        self._settings = settings
+        self._command = command
+        self._leases = leases
+        self._log = log
+        self._children: dict[Offspring, asyncio.Task[None]] = {}
+        self._spawned = 0
+        self._young_deaths = 0
+        self._stopping = asyncio.Event()
+        self._exit_code = EXIT_OK
+        self._interrupts = 0
+        self._suspecting: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Start the children and stay until they have left. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        renewer = Loop("renewer", _Renewer(self), self._log, self.state_lost)
+        watch = Loop("watch", _Watch(self, self._settings.stuck_after_s), self._log, self.state_lost)
+        try:
+            for _ in range(self._settings.processes):
+                await self._spawn()
+            renewer.start()
+            watch.start()
+            await self._stopping.wait()
+            await self._drain()
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            loop.remove_signal_handler(signal.SIGINT)
+            await asyncio.gather(renewer.stop(), watch.stop())
+        return self._exit_code
+
+    def stop(self, exit_code: int = EXIT_OK) -> None:
+        """Begin to drain, once; the first exit code that is not 0 stands."""
+        self._exit_code = self._exit_code or exit_code
+        if not self._stopping.is_set():
+            self._log.info("worker.draining", grace_s=self._settings.grace_s, in_hand=sum(c.in_hand for c in self._children))
+            self._stopping.set()
+
+    def _terminate(self) -> None:
+        self.stop()
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            self._log.warning("worker.killed", why="interrupted twice")
+            self._exit_code = EXIT_INTERRUPTED
+            for child in self._children:
+                child.draining = True
+                child.kill("")
+        self.stop()
+
+    def state_lost(self, lost: StateLost) -> None:
+        self._log.error("state.lost", error=str(lost))
+        self.stop(EXIT_STATE_LOST)
+
+    async def _drain(self) -> None:
+        for child in self._children:
+            child.drain()
+        waiting = set(self._children.values())
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=self._settings.grace_s + AFTER_GRACE_S)
+            if late:
+                for child in list(self._children):
+                    self._log.warning("child.killed", child=child.pid, why="still there after the grace period")
+                    child.kill("")
+                await asyncio.wait(late, timeout=0.5)
+
+    async def _spawn(self, alone: bool = False) -> None:
+        self._spawned += 1
+        child = Offspring(self._spawned, self._log, self._heard, alone=alone)
+        await child.spawn(self._command, {**self._settings.to_map(), "alone": alone})
+        self._children[child] = asyncio.get_running_loop().create_task(self._outlive(child), name=f"child-{child.pid}")
+        self._log.info("child.started", child=child.pid)
+
+    async def _outlive(self, child: Offspring) -> None:
+        """Stay with a child to its end, hand back what it held, and replace it."""
+        death = await child.ended()
+        del self._children[child]
+        crashed = bool(death) and not child.draining
+        if crashed:
+            self._log.error("child.died", child=child.pid, how=death, in_hand=child.in_hand)
+        replacing = asyncio.get_running_loop().create_task(self._replace(child, crashed))
+        for lease in child.leases:
+            await self._hand_back(lease, crashed, death)
+        await replacing
+
+    async def _replace(self, child: Offspring, crashed: bool) -> None:
+        enough = sum(not c.draining and not c.alone for c in self._children) >= self._settings.processes
+        if self._stopping.is_set() or child.alone or enough:
+            return
+        young = crashed and child.age_s() < YOUNG_S
+        self._young_deaths = self._young_deaths + 1 if young else 0
+        if self._young_deaths > 1:
+            pause_s = min(RESTART_PAUSE_MAX_S, 0.25 * 2**self._young_deaths) * random.uniform(0.75, 1.25)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+                return
+            except TimeoutError:
+                pass
+        await self._spawn()
+
+    async def _hand_back(self, lease: str, crashed: bool, reason: str) -> None:
+        """At once where Redis is there; else as soon as it is back, unless this process is gone by then."""
+        while True:
+            try:
+                freed = await self._leases.close_lease(
+                    lease, crashed=crashed, reason=reason or "it left", keep_failed=Retention().failed
+                )
+            except RedisUnavailable:
+                if self._stopping.is_set():
+                    return
+                await asyncio.sleep(0.5)
+            except StateLost as lost:
+                self.state_lost(lost)
+                return
+            except DurableqError as error:
+                self._log.error("lease.not_closed", lease=lease, error=str(error))
+                return
+            else:
+                if freed:
+                    self._log.info("runs.handed_back", runs=freed, lease=lease)
+                return
+
+    def _heard(self, child: Offspring, message: Message) -> None:
+        what = message.get("is")
+        if what == "fatal":
+            self._log.error("child.refused", child=child.pid, why=message["why"])
+            child.draining = True
+            self.stop(message["exit"])
+        elif what == "recycle" and not child.draining:
+            child.draining = True
+            self._log.info("child.recycled", child=child.pid, why=message["why"])
+            asyncio.get_running_loop().create_task(self._succeed(child))
+        elif what == "suspects" and not self._stopping.is_set() and not any(c.alone for c in self._children):
+            if self._suspecting is None or self._suspecting.done():
+                self._suspecting = asyncio.get_running_loop().create_task(self._spawn(alone=True))
+        elif what == "working":
+            self._log.info("child.working", child=child.pid)
+            if child.age_s() > YOUNG_S:
+                self._young_deaths = 0
+
+    async def _succeed(self, old: Offspring) -> None:
+        """Start a successor, and drain the old one; it has stopped claiming already."""
+        if not self._stopping.is_set():
+            await self._spawn()
+        old.drain()
+
+    async def renew(self) -> None:
+        """Push out the living lease of each child."""
+        holders = [child for child in self._children if child.lease]
+        if not holders:
+            return
+        expiries = await self._leases.renew_leases([child.lease for child in holders])
+        for child, expiry in zip(holders, expiries, strict=True):
+            if expiry is None and child.lease in child.leases:
+                # Rescued or closed while we were away; the child learns it from its next call and takes a new one.
+                self._log.warning("lease.lost", child=child.pid, lease=child.lease)
+                child.leases.remove(child.lease)
+                child.lease = ""
+
+    def kill_stuck(self, stuck_after_s: float) -> None:
+        for child in self._children:
+            if child.silent_s() > stuck_after_s:
+                self._log.error("child.killed", child=child.pid, why=f"silent for {child.silent_s():.0f} s")
+                child.kill(f"silent for {child.silent_s():.0f} s, killed")
+
+
+class _Renewer:
+    """Renews every 2 s: a lease of 10 s survives four lost renewals."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    async def run_once(self) -> float:
+        await self._parent.renew()
+        return RENEW_EVERY_S
+
+
+class _Watch:
+    """Looks for silent children."""
+
+    def __init__(self, parent: Parent, stuck_after_s: float) -> None:
+        self._parent = parent
+        self._stuck_after_s = stuck_after_s
+
+    async def run_once(self) -> float:
+        self._parent.kill_stuck(self._stuck_after_s)
+        return 1.0

@@ -1,0 +1,107 @@
+"""Turns events into runs, in the order in which they were accepted.
+
+Authority: the cursor in Redis. The script that moves it from a to b creates the runs of the entries (a, b], so a late or a
+second router changes nothing, and acknowledging is the same act as routing. Who routes is only a hint: the child that the
+event bell woke, or anybody who sees at a claim that events wait.
+
+Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the new
+functions. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from durableq.model.event import EventHead, read_head
+from durableq.model.routing import RoutingTable
+from durableq.store.calls import BATCH
+from durableq.store.events import Backlog, Decision, Entry, Events
+from durableq.store.failures import CursorMoved, RegistryChanged
+from durableq.store.registry import Registry
+from durableq.words.errors import QueueFull
+from durableq.words.ids import run_id
+from durableq.words.telemetry import Log
+
+EVENTS_KEPT: Final = 100_000
+TRIES: Final = 3
+LEAVE_TO_OTHERS_S: Final = 0.2
+
+
+class Router:
+    """Routes what waits behind the cursor, in batches."""
+
+    def __init__(self, events: Events, registry: Registry, log: Log, *, shard: int = 0, kept: int = EVENTS_KEPT) -> None:
+        self._events = events
+        self._registry = registry
+        self._log = log
+        self._shard = shard
+        self._kept = kept
+        self._table = RoutingTable(-1, {})
+        self._busy = asyncio.Lock()
+
+    async def route(self) -> int:
+        """Route until nothing is left or somebody else does. Returns the runs created.
+
+        Raises RedisUnavailable, StateLost.
+        """
+        created = 0
+        async with self._busy:
+            while True:
+                backlog = await self._events.unrouted(BATCH)
+                if backlog.registry != self._table.version:
+                    await self._reload()
+                try:
+                    count, more = await self._apply(backlog)
+                except CursorMoved:
+                    await asyncio.sleep(LEAVE_TO_OTHERS_S)
+                    continue
+                except RegistryChanged:
+                    await self._reload()
+                    continue
+                except QueueFull as full:
+                    self._log.warning("route.refused", reason=str(full))
+                    return created
+                created += count
+                if not more:
+                    return created
+
+    async def _reload(self) -> None:
+        version, declarations = await self._registry.read()
+        self._table = RoutingTable(version, declarations)
+
+    async def _apply(self, backlog: Backlog) -> tuple[int, bool]:
+        decisions: list[Decision] = []
+        upto, count = backlog.cursor, 0
+        for entry in backlog.entries:
+            decided = self._decide(entry)
+            if count and len(decisions) + len(decided) > BATCH:
+                break
+            decisions += decided
+            upto, count = entry.id, count + 1
+            if len(decisions) >= BATCH:
+                break
+        return await self._events.route_events(
+            backlog.cursor, upto, self._table.version, count, decisions, self._kept
+        )
+
+    def _decide(self, entry: Entry) -> list[Decision]:
+        for _ in range(TRIES):
+            try:
+                return self._decisions(entry, read_head(entry.blob))
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+        self._log.error("event.set_aside", entry=entry.id, reason=reason)
+        return [Decision("aside", entry.id, detail=reason.encode("utf-8", "replace")[:2000])]
+
+    def _decisions(self, entry: Entry, head: EventHead) -> list[Decision]:
+        functions, faults = self._table.starts(head.name, head.scope(entry.id))
+        found = [
+            Decision("run", entry.id, run_id(entry.id, function, self._shard), function, head.ts_ms or 0)
+            for function in functions
+        ]
+        found += [
+            Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
+            for fault in faults
+        ]
+        return found

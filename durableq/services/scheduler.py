@@ -1,0 +1,72 @@
+"""A scheduler: fires timers, rescues runs, keeps house. It owns no truth, so any number may run.
+
+Two connections: one for scripts, one for the blocking read of the timer bell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from durableq.services.committer import Retention
+from durableq.services.janitor import Ages, Janitor
+from durableq.services.rescuer import Rescuer
+from durableq.services.service import Loop
+from durableq.services.waker import Waker
+from durableq.store.bells import Bells
+from durableq.store.calls import Calls
+from durableq.store.leases import Leases
+from durableq.store.registry import Registry
+from durableq.store.timers import Timers
+from durableq.store.upkeep import Upkeep
+from durableq.words.errors import StateLost
+from durableq.words.telemetry import Log
+
+BELL_BLOCK_MS: Final = 10_000
+
+
+class Scheduler:
+    """The duties of one scheduler process, or of `durableq worker --with-scheduler`."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        bell_calls: Calls,
+        log: Log,
+        on_state_lost: Callable[[StateLost], None],
+        *,
+        retention: Retention | None = None,
+        ages: Ages | None = None,
+    ) -> None:
+        kept = retention or Retention()
+        self._waker = Loop("waker", Waker(Timers(calls)), log, on_state_lost)
+        janitor = Loop("janitor", Janitor(Upkeep(calls), Registry(calls), log, ages or Ages()), log, on_state_lost)
+        self._loops = [
+            self._waker,
+            Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost),
+            janitor,
+            Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker), log, on_state_lost),
+        ]
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    async def stop(self) -> None:
+        """Stop at once: every effect is one script, so there is nothing to finish."""
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
+
+
+class _TimerBell:
+    """Turns the timer bell into a hint for the waker."""
+
+    def __init__(self, bells: Bells, waker: Loop) -> None:
+        self._bells = bells
+        self._waker = waker
+
+    async def run_once(self) -> float:
+        rung = await self._bells.wait(apps=(), events=False, timers=True, inbox="", block_ms=BELL_BLOCK_MS)
+        if rung.timers:
+            self._waker.hint()
+        return 0.0

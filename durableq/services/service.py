@@ -1,0 +1,69 @@
+"""A background duty: one noun, one `run_once`, one shared loop around it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from durableq.words.errors import DurableqError, RedisUnavailable, StateLost
+from durableq.words.telemetry import Log
+
+FAILED_PAUSE_S: Final = 1.0
+
+
+class Service(Protocol):
+    """What a Loop turns."""
+
+    async def run_once(self) -> float:
+        """Do one bounded round. Returns the seconds until the next one; a hint may come earlier."""
+        ...
+
+
+class Loop:
+    """Turns a service until it is stopped. Errors are logged, never fatal; Redis away is waited for; StateLost is told on."""
+
+    def __init__(self, name: str, service: Service, log: Log, on_state_lost: Callable[[StateLost], None]) -> None:
+        self._name = name
+        self._service = service
+        self._log = log
+        self._on_state_lost = on_state_lost
+        self._hint = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.get_running_loop().create_task(self._turn(), name=f"durableq-{self._name}")
+
+    def hint(self) -> None:
+        """There may be something to do: do not wait for the delay to pass."""
+        self._hint.set()
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait((self._running,))
+
+    async def _turn(self) -> None:
+        while True:
+            self._hint.clear()
+            try:
+                delay_s = await self._service.run_once()
+            except StateLost as lost:
+                self._on_state_lost(lost)
+                return
+            except RedisUnavailable:
+                delay_s = FAILED_PAUSE_S  # the link has said so, and is reconnecting
+            except DurableqError as error:
+                self._log.error("service.failed", service=self._name, error=str(error))
+                delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
+            except Exception:
+                self._log.exception("service.failed", service=self._name)
+                delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
+            if delay_s > 0:
+                try:
+                    await asyncio.wait_for(self._hint.wait(), delay_s)
+                except TimeoutError:
+                    pass
+            else:
+                await asyncio.sleep(0)

@@ -1,0 +1,255 @@
+"""A child of a worker: routes events, claims runs, executes them, writes what they decide.
+
+Three connections at most: one pipelined for scripts, one for blocking reads, and whatever user code opens through its app.
+What happens at the edges:
+
+ - The lease is lost (LEASE_LOST, a stop longer than the lease): everything in hand is dropped at once, a new lease begins.
+ - Told to drain, or the parent is gone: nothing new is claimed, what is in hand goes on for up to the grace period, the
+   rest is handed back with the lease, exit.
+ - StateLost: nothing is written any more; the process leaves with exit code 75.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from durableq.engine.environment import Environment
+from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.model.limits import Limits
+from durableq.model.memo import Memo
+from durableq.services.claimer import Claimer
+from durableq.services.committer import Committer, Retention
+from durableq.services.executor import RunInHand
+from durableq.services.hand import Hand
+from durableq.services.listener import QUIET_MS, Listener
+from durableq.services.reconciler import Reconciler
+from durableq.services.router import Router
+from durableq.services.sender import Prepared, send
+from durableq.services.service import Loop
+from durableq.store.bells import Bells
+from durableq.store.calls import Calls
+from durableq.store.events import Events
+from durableq.store.failures import LeaseLost
+from durableq.store.leases import Leases
+from durableq.store.records import Claimed
+from durableq.store.registry import Registry
+from durableq.store.runs import Runs
+from durableq.words.clock import ServerClock, SystemClock
+from durableq.words.errors import DurableqError, StateLost
+from durableq.words.ids import new_token
+from durableq.words.telemetry import Log
+
+LEAVING_PATIENCE_S: Final = 1.0
+
+
+class Duties(NamedTuple):
+    """What one child is to do."""
+
+    functions: Mapping[str, Function[Any]]
+    """By full id."""
+    app_ids: Sequence[str]
+    worker: str
+    release: str
+    concurrency: int
+    alone: bool = False
+    """Only runs that saw two deaths of their worker, one at a time; leaves when there are none."""
+
+
+class Tellings(NamedTuple):
+    """What a child tells its parent."""
+
+    leased: Callable[[str], None]
+    suspects: Callable[[], None]
+    lost: Callable[[StateLost], None]
+    done: Callable[[], None]
+
+
+class Worker:
+    """One child. `start`, then `drain` once; `in_hand` and `executed` for those who watch."""
+
+    def __init__(self, calls: Calls, bell_calls: Calls, duties: Duties, tell: Tellings, log: Log) -> None:
+        self._duties = duties
+        self._tell = tell
+        self._log = log
+        self._calls = calls
+        self._leases = Leases(calls)
+        self._runs = Runs(calls)
+        self._events = Events(calls)
+        self._clock = ServerClock(SystemClock())
+        self._lease = ""
+        self._leasing: asyncio.Task[None] | None = None
+        self._executions: set[asyncio.Task[None]] = set()
+        self._lost = False
+        self.hand = Hand(1 if duties.alone else duties.concurrency)
+        self.environment = Environment(bodies_max=duties.concurrency, send=self._send, logger=log)
+        self._committer = Committer(
+            self._runs,
+            self._clock,
+            log,
+            retention=Retention(),
+            on_lease_lost=self._lease_lost,
+            on_state_lost=self._state_lost,
+        )
+        self._router = Router(self._events, Registry(calls), log)
+        self._claimer = Claimer(
+            self._runs,
+            self.hand,
+            self._clock,
+            duties.app_ids,
+            start=self._start,
+            events_wait=self._events_wait,
+            suspects_wait=tell.suspects,
+            nothing_left=tell.done,
+            alone=duties.alone,
+            poll_s=QUIET_MS / 1000,
+        )
+        listener = Listener(
+            Bells(bell_calls),
+            self._claimer,
+            duties.app_ids,
+            ready=self._ready,
+            events_wait=self._events_wait,
+            deliver=self._deliver,
+        )
+        self._claiming = Loop("claimer", _Under(self._claimer, self._lease_lost), log, self._state_lost)
+        self._routing = Loop("router", _Routing(self._router, self._ready), log, self._state_lost)
+        self._listening = Loop("listener", listener, log, self._state_lost)
+        self._reconciling = Loop(
+            "reconciler",
+            _Under(Reconciler(self._runs, self._claimer, self.hand, log), self._lease_lost),
+            log,
+            self._state_lost,
+        )
+
+    async def start(self) -> None:
+        """Begin the lease, then the loops. Raises what registering raises."""
+        await self._begin_lease()
+        loops = [self._claiming, self._listening, self._reconciling]
+        if not self._duties.alone:
+            loops.append(self._routing)
+        for loop in loops:
+            loop.start()
+
+    def reconnected(self) -> None:
+        """The connection is back: look for strangers, and for what was missed."""
+        self._reconciling.hint()
+        self._claiming.hint()
+        self._routing.hint()
+
+    async def renew(self) -> None:
+        """Push out the lease: only for a child whose parent is gone."""
+        await self._leases.renew_leases([self._lease])
+
+    async def stop_claiming(self) -> None:
+        """From here on nothing new comes in hand."""
+        await asyncio.gather(self._claiming.stop(), self._routing.stop(), self._reconciling.stop())
+
+    async def drain(self, grace_s: float) -> None:
+        """Stop claiming, let what is in hand go on for up to `grace_s`, hand the rest back with the lease."""
+        await self.stop_claiming()
+        if self._executions:
+            await asyncio.wait(self._executions, timeout=grace_s)
+        self.hand.drop_all("this worker is leaving")
+        await self._listening.stop()
+        if not self._lost:
+            try:
+                async with asyncio.timeout(LEAVING_PATIENCE_S):
+                    await self._leases.close_lease(
+                        self._lease, crashed=False, reason="it left", keep_failed=Retention().failed
+                    )
+            except (TimeoutError, DurableqError) as error:
+                self._log.warning("lease.not_closed", error=str(error) or "Redis did not answer in time")
+        self.environment.close()
+
+    async def _begin_lease(self) -> None:
+        lease = new_token()
+        duties = self._duties
+        now_ms, _ = await self._leases.register_lease(
+            lease, duties.worker, duties.app_ids, duties.release, sorted(duties.functions)
+        )
+        self._clock.saw(now_ms)
+        self._lease = lease
+        self._committer.lease = lease
+        self._claimer.renew(lease)
+        self._tell.leased(lease)
+
+    # --- what the loops are told
+
+    def _start(self, claimed: Claimed, _alone: bool) -> None:
+        held = RunInHand(claimed, self._committer, self._clock, self.hand, self._log)
+        self.hand.add(held)
+        function = self._duties.functions.get(claimed.function)
+        executing = asyncio.get_running_loop().create_task(held.execute(function, self._runs, self.environment))
+        self._executions.add(executing)
+        executing.add_done_callback(self._executions.discard)
+
+    def _deliver(self, run_id: str, key: str, memo: Memo) -> None:
+        held = self.hand.get(run_id)
+        if isinstance(held, RunInHand):
+            held.deliver([(key, memo)])
+
+    def _ready(self) -> None:
+        self._claiming.hint()
+
+    def _events_wait(self) -> None:
+        self._routing.hint()
+
+    async def _send(self, events: Sequence[Event[Any]]) -> list[str]:
+        return await send(self._events, Prepared(events, Limits(), SystemClock()), patience_s=None)
+
+    # --- what goes wrong
+
+    def _lease_lost(self, lease: str) -> None:
+        if lease != self._lease or (self._leasing is not None and not self._leasing.done()):
+            return
+        self._log.warning("lease.lost", lease=lease, in_hand=self.hand.executing)
+        self.hand.drop_all("the lease was lost")
+        self._leasing = asyncio.get_running_loop().create_task(self._lease_again())
+
+    async def _lease_again(self) -> None:
+        try:
+            await self._begin_lease()
+        except StateLost as lost:
+            self._state_lost(lost)
+        except DurableqError as error:
+            self._log.error("lease.not_begun", error=str(error))
+            self._state_lost(StateLost(str(error)))
+        else:
+            self._ready()
+
+    def _state_lost(self, lost: StateLost) -> None:
+        if not self._lost:
+            self._lost = True
+            self.hand.drop_all("the namespace is lost")
+            self._tell.lost(lost)
+
+
+class _Under:
+    """A service that works under the lease: LEASE_LOST is told on."""
+
+    def __init__(self, service: Claimer | Reconciler, lost: Callable[[str], None]) -> None:
+        self._service = service
+        self._lost = lost
+
+    async def run_once(self) -> float:
+        try:
+            return await self._service.run_once()
+        except LeaseLost as error:
+            self._lost(str(error).partition(" ")[2])
+            return 0.2
+
+
+class _Routing:
+    """Routes whenever it is hinted."""
+
+    def __init__(self, router: Router, ready: Callable[[], None]) -> None:
+        self._router = router
+        self._ready = ready
+
+    async def run_once(self) -> float:
+        if await self._router.route():
+            self._ready()
+        return 3600.0

@@ -1,0 +1,93 @@
+"""Redis URLs: which are understood, and how a connection to one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from durableq.store.link import Connection
+from durableq.words.errors import ConfigError
+
+
+_SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
+_LATER: Final = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
+_CONNECT_TIMEOUT_S: Final = 3.0
+
+
+def check_url(url: object) -> str:
+    """A URL that redis-py understands, or a ConfigError that names the rule. The password is never shown."""
+    if not isinstance(url, str):
+        raise ConfigError(f"redis_url must be a string, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ConfigError(f"redis_url is not a URL: {error}") from None
+    if parts.scheme in _LATER:
+        raise ConfigError(f"redis_url {hide_password(url)!r}: {parts.scheme}:// is not supported yet; use one server (redis://, rediss:// or unix://)")
+    if parts.scheme not in _SCHEMES:
+        raise ConfigError(
+            f"redis_url {hide_password(url)!r} must begin with redis://, rediss://, unix://, valkey:// or valkeys://"
+        )
+    scheme = _SCHEMES[parts.scheme]
+    if not port_is_a_number:
+        raise ConfigError(f"redis_url {hide_password(url)!r}: the port must be 1 to 65535")
+    if scheme == "unix":
+        if not parts.path:
+            raise ConfigError(f"redis_url {hide_password(url)!r} names no socket: write unix:///path/to/redis.sock")
+    else:
+        if not parts.hostname:
+            raise ConfigError(f"redis_url {hide_password(url)!r} names no host")
+        database = parts.path.strip("/")
+        if database and not database.isdecimal():
+            raise ConfigError(f"redis_url {hide_password(url)!r}: the database after the host must be a number, not {database!r}")
+    if "durability" in dict(parse_qsl(parts.query)):
+        raise ConfigError("durability= is not supported yet: what Redis keeps is set by its own persistence")
+    return urlunsplit((scheme, *parts[1:]))
+
+
+def hide_password(url: str) -> str:
+    """The URL as it may be shown and logged."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        secret = parts.password is not None
+    except ValueError:
+        return "(not a URL)"
+    if not secret and "password=" not in parts.query:
+        return url
+    user = parts.username or ""
+    query = urlencode([(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)])
+    return urlunsplit(SplitResult(parts.scheme, f"{user}:***@{host}" if secret else host, parts.path, query, parts.fragment))
+
+
+def connector(url: str, role: str) -> Callable[[], Connection]:
+    """What makes unconnected redis-py connections to this URL. `role` names them in CLIENT LIST."""
+    try:
+        pool = ConnectionPool.from_url(check_url(url), **_options(role))
+        pool.make_connection()
+    except (ValueError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"redis_url {hide_password(url)!r}: {error}") from None
+    return lambda: pool.make_connection()  # type: ignore[no-any-return]
+
+
+def _options(role: str) -> dict[str, Any]:
+    return {
+        # RESP2: redis-py 8.1 breaks idle connections under RESP3, and fakeredis shapes some replies differently.
+        "protocol": 2,
+        "decode_responses": False,
+        # The link has its own clock for replies; a second one here would cut blocking reads.
+        "socket_timeout": None,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+        "health_check_interval": 0,
+        # Re-sending is the link's business: it knows what is safe.
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": f"durableq:{role}",
+    }

@@ -1,0 +1,69 @@
+"""Blocking reads: what wakes an idle process. All of it is a hint; slow polling is the truth.
+
+A bell is a stream of one entry with one consumer group: it wakes one of the processes that wait, without anything to
+acknowledge. Read by a link of its own, since a blocking read holds up what is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from durableq.model.memo import Memo
+from durableq.store import records
+from durableq.store.calls import Calls
+from durableq.store.keys import GROUP
+
+
+class Rung(NamedTuple):
+    """What a blocking read brought."""
+
+    ready: bool
+    events: bool
+    timers: bool
+    news: list[tuple[str, str, Memo]]
+    """(run id, step key, memo) from the inbox."""
+
+
+CONSUMER: Final = "any"
+"""One name for all: nothing is ever pending, and a name per process would stay behind with every deploy."""
+
+SILENCE: Final = Rung(False, False, False, [])
+
+
+class Bells:
+    """The bells of one shard, for one process."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def wait(self, *, apps: Sequence[str], events: bool, timers: bool, inbox: str, block_ms: int) -> Rung:
+        """Wait for what is asked for, at most `block_ms`. `apps` rings for ready runs; `inbox` is a lease, or ""."""
+        key = self._calls.key
+        streams = [key("bell", app) for app in apps]
+        if events:
+            streams.append(key("event_bell"))
+        if timers:
+            streams.append(key("timer_bell"))
+        if inbox:
+            streams.append(key("inbox", inbox))
+        reply = await self._calls.read(
+            "XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 100, "BLOCK", block_ms, "NOACK",
+            "STREAMS", *streams, *(">" for _ in streams),
+        )  # fmt: skip
+        if not reply:
+            return SILENCE
+        rung = {name.decode(): entries for name, entries in reply}
+        return Rung(
+            any(key("bell", app) in rung for app in apps),
+            key("event_bell") in rung,
+            key("timer_bell") in rung,
+            [_news(fields) for _, fields in rung.get(key("inbox", inbox), ())],
+        )
+
+
+def _news(fields: Sequence[bytes]) -> tuple[str, str, Memo]:
+    given = dict(zip(fields[::2], fields[1::2], strict=True))
+    return given[b"r"].decode(), given[b"k"].decode(), records.memo(given[b"m"])

@@ -1,0 +1,118 @@
+"""What Redis' refusals mean: every error code that a reply can carry, and the exception it becomes. The only place.
+
+Codes are matched, never texts. Three kinds: codes of our own scripts, codes that say "not now" (the call is sent again by
+the link), and the rest, which is a defect or a setting and is raised as it is.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    InvalidResponse,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
+
+from durableq.words.errors import DurableqError, QueueFull, RedisRefused, RedisUnavailable, StateLost
+
+
+class StoreError(DurableqError):
+    """A script answered with an error that no rule expects: a defect, or keys that somebody else has written."""
+
+
+class LeaseLost(StoreError):
+    """The lease has been closed or rescued: whatever its holder has in hand belongs to somebody else now."""
+
+
+class CursorMoved(StoreError):
+    """Somebody else has routed these events."""
+
+
+class RegistryChanged(StoreError):
+    """The functions have changed since these routing decisions were taken."""
+
+
+class Unavailable(RedisUnavailable):
+    """The call was given up. `maybe_applied` says whether it had been sent, so that Redis may have executed it."""
+
+    def __init__(self, reason: str, maybe_applied: bool) -> None:
+        self.maybe_applied = maybe_applied
+        super().__init__(reason)
+
+
+_OURS: Final = {
+    "LEASE_LOST": LeaseLost,
+    "CURSOR_MOVED": CursorMoved,
+    "REGISTRY_CHANGED": RegistryChanged,
+}
+
+NOT_NOW: Final = (ReadOnlyError, TryAgainError, MasterDownError, ClusterDownError, MovedError, AskError)
+"""Replies after which the same call may succeed, on this connection or on the next."""
+
+QUEUE_FULL_RETRY_AFTER_S: Final = 5.0
+
+
+def code_of(error: ResponseError) -> str:
+    return str(error).partition(" ")[0]
+
+
+def not_now(error: Exception) -> bool:
+    """Whether to send the same call again: loading, failing over, or another script is running for too long."""
+    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and code_of(error) in ("BUSY", "UNBLOCKED"))
+
+
+def refusal(error: BaseException) -> RedisRefused | None:
+    """The error of a connection attempt as something that waiting does not mend, or None."""
+    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
+        return RedisRefused(f"Redis refused our credentials ({error}). Correct the user and password in the URL.")
+    if isinstance(error, InvalidResponse):
+        return RedisRefused(
+            "what answers at this address does not speak Redis' protocol. Correct host and port; "
+            "if the server speaks TLS, write rediss:// instead of redis://"
+        )
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return RedisRefused(
+                f"the server's certificate cannot be verified ({cause.verify_message}). Install its CA, or add "
+                "?ssl_cert_reqs=none to the URL if you accept a self-signed certificate"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return RedisRefused(f"TLS failed ({cause.reason}). If the server does not speak TLS, write redis:// instead of rediss://")
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def meaning(error: Exception, script: str = "") -> Exception:
+    """The exception that a reply becomes."""
+    refused = refusal(error)
+    if refused is not None:
+        return refused
+    if isinstance(error, OutOfMemoryError):
+        return QueueFull(QUEUE_FULL_RETRY_AFTER_S)
+    if not isinstance(error, ResponseError):
+        return error
+    code = code_of(error)
+    if code in _OURS:
+        return _OURS[code](str(error))
+    if code == "QUEUE_FULL":
+        return QueueFull(QUEUE_FULL_RETRY_AFTER_S)
+    if code == "STATE_LOST":
+        known = str(error).partition(" ")[2]
+        return StateLost(
+            "the namespace in Redis is not the one this process knew "
+            + ("(it holds none now: flushed, or an empty server)" if known == "none" else f"(it is {known} now)")
+            + ": nothing more is written. Look at Redis; when the loss is accepted, restart this process."
+        )
+    return StoreError(f"{script or 'Redis'}: {error}")

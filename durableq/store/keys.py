@@ -1,0 +1,86 @@
+"""Every key, as a function of (namespace, shard). Lua reaches keys only through the names in this table.
+
+All keys of one (namespace, shard) share the hash tag `{namespace:shard}`, so that every script stays within one slot.
+A script is given one key, the *base*, and the loader (scripts.py) writes its bindings from this table: a singleton
+becomes a local string, a family (`run(id)`) a local function. Suffixes of the per-run keys are one letter: a queued
+run costs its keys' names too.
+
+When adding a key: add its row here with type, owner and lifetime, name it in the headers of the scripts that touch it,
+and describe it in docs/keys.md; tests/store/test_contract.py compares all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Key(NamedTuple):
+    """One key or family of keys. `argument` names what a family is keyed by ("" for a singleton)."""
+
+    name: str
+    suffix: str
+    argument: str
+    redis_type: str
+    lifetime: str
+
+
+KEYS: Final = (
+    # the namespace
+    Key("meta", "meta", "", "hash", "namespace"),
+    Key("scratch", "scratch", "", "none", "never exists: deleting it is the write allowed when memory is full"),
+    # events
+    Key("events", "events", "", "stream", "24 h, 100,000 entries, never past the cursor"),
+    Key("seen", "seen:", "event", "string", "expires: 24 h for a given id, 2 min for a minted one"),
+    Key("aside", "aside", "", "list", "1,000 newest"),
+    Key("event_bell", "event-bell", "", "stream", "1 entry"),
+    # registry
+    Key("apps", "apps", "", "set", "namespace"),
+    Key("functions", "functions:", "app", "hash", "app"),
+    Key("deployments", "deployments:", "app", "hash", "app; 200 newest"),
+    Key("absent", "absent:", "app", "zset", "app: functions missing from the newest deployment, and since when"),
+    Key("faults", "faults", "", "hash", "one field per function whose trigger could not be evaluated"),
+    # runs
+    Key("run", "r:", "id", "hash", "run"),
+    Key("input", "i:", "id", "string", "run"),
+    Key("steps", "s:", "id", "hash", "run"),
+    Key("history", "h:", "id", "list", "run; 1,000 newest"),
+    Key("news", "n:", "id", "list", "run: results from outside since the claim"),
+    Key("output", "o:", "id", "string", "run"),
+    # queues and indexes
+    Key("ready", "ready:", "function", "zset", "its queued runs, by creation"),
+    Key("work", "work:", "app", "zset", "functions with queued runs, by when they were last served"),
+    Key("suspects", "suspects:", "app", "zset", "queued runs that saw two deaths"),
+    Key("waiting", "waiting:", "function", "zset", "its waiting runs, by creation"),
+    Key("done", "done:", "list", "zset", "finished runs of one function and state, by end"),
+    Key("kept", "kept", "", "set", "the names of the done lists that are not empty"),
+    Key("void", "void", "", "set", "final runs whose timers are still to be removed"),
+    Key("timers", "timers", "", "zset", "one entry per pending wait, delay or backoff"),
+    Key("timer_bell", "timer-bell", "", "stream", "1 entry"),
+    Key("bell", "bell:", "app", "stream", "1 entry"),
+    # leases
+    Key("leases", "leases", "", "zset", "living leases, by expiry"),
+    Key("dead", "dead", "", "zset", "leases being dismantled, by time of death"),
+    Key("lease", "lease:", "lease", "hash", "lease"),
+    Key("held", "held:", "lease", "set", "lease: the runs it has in hand"),
+    Key("inbox", "inbox:", "lease", "stream", "lease; 1,000 newest"),
+)
+
+GROUP: Final = "dq"
+"""The consumer group by which a bell wakes one process."""
+
+BY_NAME: Final = {key.name: key for key in KEYS}
+
+
+class Keys:
+    """The keys of one (namespace, shard). `Keys("default").run("01J…")`."""
+
+    __slots__ = ("base", "namespace", "shard")
+
+    def __init__(self, namespace: str, shard: int = 0) -> None:
+        self.namespace = namespace
+        self.shard = shard
+        self.base = f"dq:{{{namespace}:{shard}}}:"
+
+    def of(self, name: str, argument: str = "") -> str:
+        """The key of this name in the table, for this argument."""
+        return self.base + BY_NAME[name].suffix + argument

@@ -1,0 +1,60 @@
+"""Verbs of leases: begin, renew, close, rescue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from durableq.store.calls import Calls
+
+LEASE_MS: Final = 10_000
+RENEW_EVERY_S: Final = 2.0
+
+
+class Rescue(NamedTuple):
+    """What a round of rescue did, how long until the next round, and whether void timers are to be swept."""
+
+    now_ms: int
+    leases: int
+    runs: int
+    next_round_ms: int
+    sweep: bool
+
+
+class Leases:
+    """The leases of children, in one shard."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def register_lease(
+        self, lease: str, worker: str, apps: Sequence[str], release: str, functions: Sequence[str], lease_ms: int = LEASE_MS
+    ) -> tuple[int, int]:
+        """Begin a lease for a child that can execute these full function ids. Returns (server time, expiry) in ms."""
+        now_ms, expiry = await self._calls.run(
+            "register_lease", lease, lease_ms, worker, " ".join(apps), release, *functions
+        )
+        return now_ms, expiry
+
+    async def renew_leases(self, leases: Sequence[str], lease_ms: int = LEASE_MS) -> list[int | None]:
+        """Push leases out. Per lease its expiry in ms, or None when it is gone."""
+        _, replies = await self._calls.run("renew_leases", lease_ms, *leases)
+        return [reply if isinstance(reply, int) else None for reply in replies]
+
+    async def close_lease(self, lease: str, *, crashed: bool, reason: str, keep_failed: int) -> int:
+        """End a lease and hand back everything it holds. Returns the runs freed."""
+        freed = 0
+        while True:
+            _, count, more = await self._calls.run("close_lease", lease, int(crashed), reason, 100, keep_failed)
+            freed += count
+            if not more:
+                return freed
+
+    async def rescue_leases(self, *, keep_failed: int, lease_ms: int = LEASE_MS, limit: int = 100) -> Rescue:
+        """Free runs of leases that ran out, at most `limit`."""
+        now_ms, leases, runs, next_round_ms, sweep = await self._calls.run(
+            "rescue_leases", lease_ms, limit, keep_failed
+        )
+        return Rescue(now_ms, leases, runs, next_round_ms, bool(sweep))

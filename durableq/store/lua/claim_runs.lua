@@ -1,0 +1,137 @@
+-- claim_runs: take ready runs under a lease, functions in turn, oldest first.
+-- transition: QUEUED -> RUNNING
+-- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app)
+-- include: alive, app_of
+-- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
+-- items: app:str
+-- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
+--   the next claim, 1 if events wait to be routed, then per run: id, function, epoch, created, begun, attempt, sequence,
+--   deaths, input (nil: read it apart), memos flat (or their size in bytes: read them apart)
+-- errors: LEASE_LOST when the lease has been closed or rescued
+-- The same (lease, number) returns the same runs, so a lost reply loses none. A claim that finds nothing writes nothing.
+-- A run that saw two deaths of its worker is claimed only by a child that claims nothing else (`alone` 1, and nothing held).
+-- Of the functions with ready runs at most 10 are visited, the longest unserved first; each gets a fair share of the room.
+if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
+local known = redis.call('HMGET', lease(lease_id), 'claim', 'claimed', 'alone')
+local counts = redis.call('HMGET', meta, 'sent', 'routed')
+local unrouted = counts[1] ~= counts[2] and 1 or 0
+
+local budget = budget_bytes
+local function described(id, v, epoch, begun)
+  local given = redis.call('GET', input(id))
+  if given and #given > budget then given = false else budget = budget - #(given or '') end
+  local size, memos = tonumber(v[7] or 0), {}
+  if size > budget then
+    memos = size
+  elseif size > 0 or v[9] then
+    memos = redis.call('HGETALL', steps(id))
+    budget = budget - size
+  end
+  return {id, v[3], epoch, v[4], begun, tonumber(v[5] or 0), tonumber(v[6] or 0), tonumber(v[8] or 0), given, memos}
+end
+local FIELDS = {'s', 'n', 'f', 'c', 'a', 'q', 'm', 'x', 't', 'b', 'l', 'd'}
+
+if tonumber(known[1] or -1) > number then return {now, 0, skip, unrouted, {}} end
+room = math.min(room, 100)
+if tonumber(known[1] or -1) == number then
+  local again = {}
+  for id, epoch in string.gmatch(known[2], '(%S+):(%d+)') do
+    local v = redis.call('HMGET', run(id), unpack(FIELDS))
+    if v[1] == 'r' and v[11] == lease_id and v[2] == epoch then
+      again[#again + 1] = described(id, v, tonumber(epoch), v[10])
+    end
+  end
+  return {now, known[3] and 1 or 0, skip, unrouted, again}
+end
+
+local runs, claimed, members = {}, {}, {}
+local function take(id)
+  local v = redis.call('HMGET', run(id), unpack(FIELDS))
+  if v[1] ~= 'q' then return end
+  local epoch = tonumber(v[2] or 0) + 1
+  redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch, 'b', v[10] or now)
+  if v[12] then redis.call('HDEL', run(id), 'd') end
+  members[#members + 1] = id
+  claimed[#claimed + 1] = id .. ':' .. epoch
+  runs[#runs + 1] = described(id, v, epoch, v[10] or now)
+end
+local function remember_claim()
+  if #members == 0 then return end
+  redis.call('SADD', held(lease_id), unpack(members))
+  redis.call('HSET', lease(lease_id), 'claim', number, 'claimed', table.concat(claimed, ' '))
+end
+
+if known[3] then return {now, 1, skip, unrouted, runs} end
+
+local function suspect_of(app)
+  for _, id in ipairs(redis.call('ZRANGE', suspects(app), 0, 99)) do
+    local fn = redis.call('HGET', run(id), 'f')
+    if fn and redis.call('HEXISTS', lease(lease_id), 'f:' .. fn) == 1 then return id end
+  end
+end
+
+local suspected = 0
+for i = 1, ITEMS do
+  local app = item(i)
+  local suspect = redis.call('EXISTS', suspects(app)) == 1 and suspect_of(app)
+  if suspect then
+    suspected = 1
+    if alone == 1 and redis.call('EXISTS', held(lease_id)) == 0 then
+      redis.call('ZREM', suspects(app), suspect)
+      take(suspect)
+      if #members == 1 then redis.call('HSET', lease(lease_id), 'alone', suspect) end
+      remember_claim()
+      return {now, 1, skip, unrouted, runs}
+    end
+  end
+end
+if alone == 1 or room <= 0 then return {now, suspected * 2, skip, unrouted, runs} end
+
+local serving, beyond, more = {}, {}, 0
+for i = 1, ITEMS do
+  local app = item(i)
+  local names = redis.call('ZRANGE', work(app), skip, skip + 99)
+  if #names == 100 then more = skip + 100 end
+  if #names > 0 then
+    local fields = {}
+    for j, fn in ipairs(names) do fields[j] = 'f:' .. fn end
+    local mine = redis.call('HMGET', lease(lease_id), unpack(fields))
+    for j, fn in ipairs(names) do
+      if mine[j] then
+        if #serving < 10 then serving[#serving + 1] = fn else beyond[#beyond + 1] = fn end
+      end
+    end
+  end
+end
+
+local left = room
+while #serving > 0 and left > 0 do
+  local still = {}
+  for j, fn in ipairs(serving) do
+    local share = math.ceil(left / (#serving - j + 1))
+    if share > 0 then
+      local popped = redis.call('ZPOPMIN', ready(fn), share)
+      for k = 1, #popped, 2 do take(popped[k]) end
+      left = room - #members
+      if #popped / 2 == share then
+        still[#still + 1] = fn
+        redis.call('ZADD', work(app_of(fn)), now, fn)
+      else
+        redis.call('ZREM', work(app_of(fn)), fn)
+      end
+    else
+      still[#still + 1] = fn
+    end
+  end
+  serving = still
+end
+remember_claim()
+local rung = {}
+for _, fn in ipairs(#serving > 0 and serving or beyond) do
+  local app = app_of(fn)
+  if not rung[app] then
+    rung[app] = true
+    redis.call('XADD', bell(app), 'NOMKSTREAM', 'MAXLEN', 1, '*', 'e', '1')
+  end
+end
+return {now, suspected * 2, #members == 0 and more or 0, unrouted, runs}

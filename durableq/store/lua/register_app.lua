@@ -1,0 +1,41 @@
+-- register_app: make a deployment of an app known, and its functions the app's if it is the newest one.
+-- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell
+-- args: app:str, release:str
+-- items: name:str, blob:bytes
+-- returns: registry version, the deployment's number, 1 if it is the newest
+-- A deployment is numbered when first seen, so a restart of an old one changes nothing. Functions that the newest one
+-- lacks stay, listed as absent, until retire_functions finds no worker that has them.
+local number = tonumber(redis.call('HGET', deployments(app), release))
+local newest = tonumber(redis.call('HGET', deployments(app), '') or 0)
+if not number then
+  newest = newest + 1
+  number = newest
+  redis.call('HSET', deployments(app), release, number, '', newest)
+  if redis.call('HLEN', deployments(app)) > 201 then
+    local all = redis.call('HGETALL', deployments(app))
+    for i = 1, #all, 2 do
+      if all[i] ~= '' and tonumber(all[i + 1]) <= newest - 200 then redis.call('HDEL', deployments(app), all[i]) end
+    end
+  end
+end
+redis.call('SADD', apps, app)
+local changed = false
+if number == newest then
+  local present = {}
+  for i = 1, ITEMS do
+    local name, blob = item(i)
+    present[name] = true
+    if redis.call('HGET', functions(app), name) ~= blob then
+      redis.call('HSET', functions(app), name, blob)
+      changed = true
+    end
+    redis.call('ZREM', absent(app), name)
+  end
+  for _, name in ipairs(redis.call('HKEYS', functions(app))) do
+    if not present[name] then redis.call('ZADD', absent(app), 'NX', now, name) end
+  end
+end
+local version = tonumber(redis.call('HGET', meta, 'registry') or 0)
+if changed then version = redis.call('HINCRBY', meta, 'registry', 1) end
+redis.call('XADD', event_bell, 'MAXLEN', 1, '*', 'e', '1')
+return {version, number, number == newest and 1 or 0}

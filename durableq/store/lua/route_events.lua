@@ -1,0 +1,61 @@
+-- route_events: create the runs that the entries (after, upto] start, and move the cursor from after to upto.
+-- transition: ABSENT -> QUEUED, ABSENT -> WAITING
+-- include: app_of, offer, ring_timers, note_fault
+-- admission: refused with QUEUE_FULL while the memory gate is closed
+-- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults
+-- args: after:str, upto:str, registry:int, entries:int, trim_above:int
+-- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
+-- returns: created runs, 1 if entries remain beyond the cursor
+-- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed, REGISTRY_CHANGED when the decisions rest on old functions
+-- An item of kind 'run' starts a run of fn; 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
+-- trigger of fn could not be evaluated, with the reason in detail. The cursor is the acknowledgement: sent twice, the
+-- second is refused and changes nothing.
+local known = redis.call('HMGET', meta, 'routed_upto', 'registry', 'sent', 'routed')
+if known[1] ~= after then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
+if tonumber(known[2]) ~= registry then return redis.error_reply('REGISTRY_CHANGED ' .. known[2]) end
+if entries == 0 then
+  -- The counts say that something waits, the stream does not (entries were deleted by hand): believe the stream.
+  if #redis.call('XRANGE', events, '(' .. after, '+', 'COUNT', 1) == 0 then redis.call('HSET', meta, 'routed', known[3]) end
+  return {0, 0}
+end
+local created, touched, earliest = 0, {}, nil
+local last_entry, last_blob
+for i = 1, ITEMS do
+  local kind, entry, id, fn, due_at_ms, detail = item(i)
+  if kind == 'run' then
+    if entry ~= last_entry then
+      local found = redis.call('XRANGE', events, entry, entry)
+      last_entry, last_blob = entry, found[1] and found[1][2][2]
+    end
+    if last_blob and redis.call('EXISTS', run(id)) == 0 then
+      local created_at = string.match(entry, '^%d+')
+      created = created + 1
+      redis.call('SET', input(id), last_blob)
+      if due_at_ms > now then
+        redis.call('HSET', run(id), 's', 'w', 'f', fn, 'c', created_at, 'd', due_at_ms, 't', 1)
+        redis.call('ZADD', waiting(fn), created_at, id)
+        redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
+        earliest = math.min(earliest or due_at_ms, due_at_ms)
+      else
+        redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', created_at)
+        redis.call('ZADD', ready(fn), created_at, id)
+        touched[fn] = true
+      end
+    end
+  elseif kind == 'aside' then
+    redis.call('RPUSH', aside, now .. ' ' .. entry .. ' ' .. detail)
+    redis.call('LTRIM', aside, -1000, -1)
+  else
+    note_fault(fn, detail)
+  end
+end
+redis.call('HSET', meta, 'routed_upto', upto)
+local routed = redis.call('HINCRBY', meta, 'routed', entries)
+offer(touched)
+if earliest then ring_timers(earliest) end
+local backlog = tonumber(known[3]) - routed
+if trim_above > 0 and redis.call('XLEN', events) - backlog > trim_above + 1000 then
+  -- Entries beyond the cursor are the newest `backlog`, so this never reaches them.
+  redis.call('XTRIM', events, 'MAXLEN', '~', trim_above + backlog)
+end
+return {created, backlog > 0 and 1 or 0}

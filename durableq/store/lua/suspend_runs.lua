@@ -1,0 +1,49 @@
+-- suspend_runs: end the turn of runs in which nothing can go on, unless there is a result that the holder has not seen.
+-- transition: RUNNING -> WAITING, RUNNING -> RUNNING, RUNNING -> QUEUED
+-- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app)
+-- include: alive, holds, newer, remember, begin_wait, ring_timers, end_alone, queue_run, offer
+-- args: lease_id:str
+-- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, due_at_ms:int, note:bytes, last:int
+-- returns: server time in ms, then per item: '' (suspended), or the newer results flat (key, memo); or STALE
+-- errors: LEASE_LOST when the lease has been closed or rescued
+-- An item may bring one wait of its own (key '' brings none), recorded in the same act. A run that begins several comes as
+-- several items, of which only the `last` one puts it to sleep. A run with a wait that is already over is never put to
+-- sleep: firing took a number, so `seen` is behind. Sent twice: the second finds the run out of hand and says STALE.
+if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
+local replies, earliest, touched = {}, nil, {}
+for i = 1, ITEMS do
+  local id, epoch, seen, key, kind, blob, due_at_ms, note, last = item(i)
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 'f', 'c', 't')
+  if not holds(v, lease_id, epoch) then
+    replies[i] = 'STALE'
+  elseif tonumber(v[4] or 0) > seen then
+    replies[i] = newer(id, v[5], seen)
+  elseif tonumber(v[4] or 0) < seen or last == 1 and key == '' and tonumber(v[10] or 0) == 0 then
+    -- Redis came back without results or waits that the holder had recorded. Nothing would wake the run: begin its turn anew.
+    redis.call('HDEL', run(id), 'l', 'o')
+    if v[5] then redis.call('UNLINK', news(id)) end
+    redis.call('SREM', held(lease_id), id)
+    queue_run(id, v[8], v[9], v[6], touched)
+    end_alone(lease_id, v[6])
+    replies[i] = 'STALE'
+  else
+    if key ~= '' then
+      if begin_wait(id, key, kind, blob, due_at_ms) then redis.call('HINCRBY', run(id), 't', 1) end
+      redis.call('HSET', run(id), 'm', tonumber(v[7] or 0) + #blob)
+      earliest = math.min(earliest or due_at_ms, due_at_ms)
+      remember(id, kind, key, note)
+    end
+    if last == 1 then
+      redis.call('HSET', run(id), 's', 'w')
+      redis.call('HDEL', run(id), 'l', 'x', 'o')
+      if v[5] then redis.call('UNLINK', news(id)) end
+      redis.call('SREM', held(lease_id), id)
+      redis.call('ZADD', waiting(v[8]), v[9], id)
+      end_alone(lease_id, v[6])
+    end
+    replies[i] = ''
+  end
+end
+offer(touched)
+if earliest then ring_timers(earliest) end
+return {now, replies}

@@ -1,0 +1,206 @@
+"""What screens and command lines read: runs, functions, leases. Nothing here decides anything.
+
+Lists are read index by index: a run is in exactly one of ready, suspects, a held set, waiting or done (run.py's invariants
+2 to 5), so these are the index of runs by function, state and time, without another copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from durableq.model.memo import Memo
+from durableq.model.run import State
+from durableq.store import records
+from durableq.store.calls import Calls
+from durableq.store.records import HistoryEntry
+
+_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m")
+
+
+class RunRow(NamedTuple):
+    """A run as lists show it. Times in ms; 0: not yet."""
+
+    id: str
+    state: State
+    function: str
+    created_at_ms: int
+    begun_at_ms: int
+    ended_at_ms: int
+    epoch: int
+    attempt: int
+    due_at_ms: int
+    deaths: int
+    lease: str
+    results: int
+    memo_bytes: int
+
+
+class RunDetails(NamedTuple):
+    """Everything that is kept of a run. `output` is encoded: a result if completed, a failure if failed."""
+
+    row: RunRow
+    input: bytes
+    memos: dict[str, Memo]
+    history: list[HistoryEntry]
+    output: bytes
+
+
+class LeaseRow(NamedTuple):
+    """A child at work."""
+
+    lease: str
+    worker: str
+    apps: tuple[str, ...]
+    release: str
+    functions: tuple[str, ...]
+    in_hand: int
+    expires_at_ms: int
+
+
+class QueueRow(NamedTuple):
+    """How many runs of a function are in each place."""
+
+    ready: int
+    waiting: int
+    completed: int
+    failed: int
+
+
+class Reads:
+    """Reading verbs of one shard."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def row(self, run_id: str) -> RunRow | None:
+        return _row(run_id, await self._calls.read("HMGET", self._calls.key("run", run_id), *_FIELDS))
+
+    async def details(self, run_id: str) -> RunDetails | None:
+        key, read = self._calls.key, self._calls.read
+        fields, given, steps, history, output = await asyncio.gather(
+            read("HMGET", key("run", run_id), *_FIELDS),
+            read("GET", key("input", run_id)),
+            read("HGETALL", key("steps", run_id)),
+            read("LRANGE", key("history", run_id), 0, -1),
+            read("GET", key("output", run_id)),
+        )
+        row = _row(run_id, fields)
+        if row is None:
+            return None
+        entries = [records.history_entry(raw) for raw in history]
+        return RunDetails(row, given or b"", records.memos(steps), entries, output or b"")
+
+    async def list(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
+        """The newest runs of these functions in these states, at most `limit`."""
+        wanted = set(states)
+        ids: set[str] = set()
+        for function in functions:
+            for name in _indexes(function, wanted):
+                ids.update(await self._newest(*name, limit))
+        if State.QUEUED in wanted:
+            for app in {function.partition("/")[0] for function in functions}:
+                ids.update(await self._newest("suspects", app, limit))
+        if State.RUNNING in wanted:
+            ids.update(await self._in_hand())
+        newest = sorted(ids, reverse=True)
+        known = set(functions)
+        rows: list[RunRow] = []
+        for start in range(0, len(newest), 100):
+            if len(rows) >= limit:
+                break
+            page = await asyncio.gather(*(self.row(run_id) for run_id in newest[start : start + 100]))
+            rows += [row for row in page if row is not None and row.function in known and row.state in wanted]
+        return rows[:limit]
+
+    async def _newest(self, name: str, argument: str, limit: int) -> list[str]:
+        found = await self._calls.read("ZREVRANGE", self._calls.key(name, argument), 0, limit - 1)
+        return [run_id.decode() for run_id in found]
+
+    async def _in_hand(self) -> list[str]:
+        key, read = self._calls.key, self._calls.read
+        leases = [*await read("ZRANGE", key("leases"), 0, -1), *await read("ZRANGE", key("dead"), 0, -1)]
+        held = await asyncio.gather(*(read("SMEMBERS", key("held", lease.decode())) for lease in leases))
+        return [run_id.decode() for members in held for run_id in members]
+
+    async def queue(self, function: str) -> QueueRow:
+        key, read = self._calls.key, self._calls.read
+        counts = await asyncio.gather(
+            read("ZCARD", key("ready", function)),
+            read("ZCARD", key("waiting", function)),
+            read("ZCARD", key("done", f"{function}:{State.COMPLETED.value}")),
+            read("ZCARD", key("done", f"{function}:{State.FAILED.value}")),
+        )
+        return QueueRow(*counts)
+
+    async def leases(self) -> list[LeaseRow]:
+        """Every living child."""
+        key, read = self._calls.key, self._calls.read
+        flat = await read("ZRANGE", key("leases"), 0, -1, "WITHSCORES")
+        rows = []
+        for raw, expiry in records.pairs(flat):
+            lease = raw.decode()
+            fields, in_hand = await asyncio.gather(read("HGETALL", key("lease", lease)), read("SCARD", key("held", lease)))
+            rows.append(_lease(lease, dict(records.pairs(fields)), in_hand, int(float(expiry))))
+        return rows
+
+    async def aside(self) -> Sequence[tuple[int, str, str]]:
+        """Events that could not be routed: (at ms, entry, reason), newest last."""
+        found = []
+        for raw in await self._calls.read("LRANGE", self._calls.key("aside"), 0, -1):
+            at_ms, entry, reason = raw.decode("utf-8", "replace").split(" ", 2)
+            found.append((int(at_ms), entry, reason))
+        return found
+
+    async def namespace(self) -> dict[str, str]:
+        """The namespace's own fields."""
+        flat = await self._calls.read("HGETALL", self._calls.key("meta"))
+        return {name.decode(): value.decode() for name, value in records.pairs(flat)}
+
+
+def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
+    found = []
+    if State.QUEUED in states:
+        found.append(("ready", function))
+    if State.WAITING in states:
+        found.append(("waiting", function))
+    found += [("done", f"{function}:{state.value}") for state in (State.COMPLETED, State.FAILED) if state in states]
+    return found
+
+
+def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
+    if fields[0] is None:
+        return None
+    text = [None if value is None else value.decode() for value in fields]
+    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size = text
+    return RunRow(
+        run_id,
+        State(state),
+        function or "",
+        int(created or 0),
+        int(begun or 0),
+        int(ended or 0),
+        int(epoch or 0),
+        int(attempt or 0),
+        int(due or 0),
+        int(deaths or 0),
+        lease or "",
+        int(results or 0),
+        int(size or 0),
+    )
+
+
+def _lease(lease: str, fields: dict[bytes, bytes], in_hand: int, expires_at_ms: int) -> LeaseRow:
+    functions = tuple(sorted(name[2:].decode() for name in fields if name.startswith(b"f:")))
+    return LeaseRow(
+        lease,
+        fields.get(b"worker", b"").decode(),
+        tuple(fields.get(b"apps", b"").decode().split()),
+        fields.get(b"release", b"").decode(),
+        functions,
+        in_hand,
+        expires_at_ms,
+    )

@@ -1,0 +1,138 @@
+"""Stored records: every field of every hash and entry, and how replies become values.
+
+A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
+
+    s  state, one letter (model/run.py)              route, claim, suspend, retry, finish, release, fire, free
+    f  full function id                              route
+    c  created: the event's acceptance, ms           route
+    b  begun: first claim, ms                        claim
+    e  ended, ms                                     finish, free
+    l  lease that holds it; absent when none does    claim
+    n  epoch: number of claims                       claim
+    q  number of the last result                     record, fire
+    a  attempt of the code outside steps, from 0     retry
+    d  not ready before, ms (delayed start, backoff) route, retry
+    m  bytes of its memos, about                     record
+    t  pending timers                                route, record_waits, suspend, retry, fire
+    x  deaths of its worker since it last recorded   free
+    o  1 while there is news from outside            fire
+    z  bytes it is counted with, once final          finish, free
+
+A memo (`s:<id>`, field: step key) is `number at_ms kind blob`; a history entry (`h:<id>`) is `at_ms verb key note`. What
+follows the third space is opaque to Lua and begins with the codec's format byte. A failure written by Lua itself begins
+with the letter T: name, newline, message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from durableq.model.memo import Memo, MemoKind
+
+Stale = type("Stale", (), {"__repr__": lambda self: "STALE"})
+STALE: Any = Stale()
+"""What an item is answered with when its holder is not the run's holder any more."""
+
+KINDS = {kind.value.encode(): kind for kind in MemoKind}
+
+
+class Claimed(NamedTuple):
+    """A run as a claim returns it. `input` None and `memos` an int (bytes) mean: too large, read apart."""
+
+    id: str
+    function: str
+    epoch: int
+    created_at_ms: int
+    begun_at_ms: int
+    attempt: int
+    sequence: int
+    deaths: int
+    input: bytes | None
+    memos: dict[str, Memo] | int
+
+
+class Claim(NamedTuple):
+    """The reply of a claim."""
+
+    now_ms: int
+    alone: bool
+    suspects: bool
+    """Runs wait that must be executed alone."""
+    skip: int
+    unrouted: bool
+    runs: list[Claimed]
+
+
+class Recorded(NamedTuple):
+    """A result's number and time, and what became newer than the holder had seen."""
+
+    number: int
+    at_ms: int
+    news: list[tuple[str, Memo]]
+
+
+class NotYet(NamedTuple):
+    """A wait that is not due by the server's clock."""
+
+    remaining_ms: int
+    news: list[tuple[str, Memo]]
+
+
+class HistoryEntry(NamedTuple):
+    """One line of a run's history. `note` is opaque."""
+
+    at_ms: int
+    verb: str
+    key: str
+    note: bytes
+
+
+def pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
+    """Fields and values (or members and scores) of a reply: flat from servers, shaped already from fakeredis."""
+    if isinstance(reply, dict):
+        return iter(reply.items())
+    if reply and isinstance(reply[0], (list, tuple)):
+        return iter((name, value) for name, value in reply)
+    flat = iter(reply)
+    return zip(flat, flat, strict=True)
+
+
+def memo(raw: bytes) -> Memo:
+    number, at_ms, kind, blob = raw.split(b" ", 3)
+    return Memo(int(number), int(at_ms), KINDS[kind], blob)
+
+
+def memos(flat: Any) -> dict[str, Memo]:
+    """A flat list of step keys and memos."""
+    return {key.decode(): memo(raw) for key, raw in pairs(flat)}
+
+
+def news(flat: Sequence[bytes]) -> list[tuple[str, Memo]]:
+    return list(memos(flat).items()) if flat else []
+
+
+def claim(reply: Sequence[Any]) -> Claim:
+    now_ms, mode, skip, unrouted, runs = reply
+    return Claim(now_ms, mode == 1, mode == 2, skip, unrouted == 1, [_claimed(run) for run in runs])
+
+
+def _claimed(run: Sequence[Any]) -> Claimed:
+    run_id, function, epoch, created, begun, attempt, sequence, deaths, given, stored = run
+    return Claimed(
+        run_id.decode(),
+        function.decode(),
+        epoch,
+        int(created),
+        int(begun),
+        attempt,
+        sequence,
+        deaths,
+        given,
+        stored if isinstance(stored, int) else memos(stored) if stored else {},
+    )
+
+
+def history_entry(raw: bytes) -> HistoryEntry:
+    at_ms, verb, key, note = raw.split(b" ", 3)
+    return HistoryEntry(int(at_ms), verb.decode(), key.decode(), note)

@@ -1,0 +1,55 @@
+"""Verbs of the registry: which functions each app has, by deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import NamedTuple
+
+from durableq.store.calls import Calls
+from durableq.store.records import pairs
+
+
+class Registered(NamedTuple):
+    """The registry's version, the deployment's number, and whether it is the app's newest."""
+
+    version: int
+    number: int
+    newest: bool
+
+
+class Registry:
+    """Functions of every app of a namespace, as encoded declarations."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def register_app(self, app: str, release: str, functions: Mapping[str, bytes]) -> Registered:
+        """Make a deployment known. Its functions become the app's if it is the newest."""
+        version, number, newest = await self._calls.run("register_app", app, release, *chain.from_iterable(functions.items()))
+        return Registered(version, number, newest == 1)
+
+    async def retire_functions(self, after_ms: int) -> list[str]:
+        """Forget functions without a deployment and without a worker for this long. Returns their full ids."""
+        return [name.decode() for name in await self._calls.run("retire_functions", after_ms)]
+
+    async def read(self) -> tuple[int, dict[str, bytes]]:
+        """The version, and every function's declaration by full id. The version may be older than what is returned."""
+        version = await self._calls.read("HGET", self._calls.key("meta"), "registry")
+        apps = [app.decode() for app in await self._calls.read("SMEMBERS", self._calls.key("apps"))]
+        found: dict[str, bytes] = {}
+        for app in sorted(apps):
+            declared = await self._calls.read("HGETALL", self._calls.key("functions", app))
+            found.update({f"{app}/{name.decode()}": blob for name, blob in pairs(declared)})
+        return int(version or 0), found
+
+    async def faults(self) -> dict[str, tuple[int, int, str]]:
+        """Per function whose trigger could not be evaluated: how often, when last (ms), and why."""
+        noted = await self._calls.read("HGETALL", self._calls.key("faults"))
+        found = {}
+        for function, raw in pairs(noted):
+            count, at_ms, reason = raw.decode("utf-8", "replace").split(" ", 2)
+            found[function.decode()] = (int(count), int(at_ms), reason)
+        return found

@@ -1,0 +1,115 @@
+"""The synchronous edge: the same surface for plain code, over one loop in a thread of its own.
+
+One thread per client and process, started at first use; after a fork the child starts its own. Calls from any number of
+threads. Inside a running loop a blocking call would stop that loop, so it raises an error that names `await`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterable, Sequence
+from threading import Event as Signal
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from durableq.model.event import Event
+from durableq.services.views import FunctionView, RunView
+from durableq.words.errors import SyncInLoop
+
+if TYPE_CHECKING:
+    from durableq.client import Client, RunsOfClient
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Runs coroutines on a loop in a daemon thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, what: str, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Its result, or its exception. `what` is the awaitable form, for the error inside a running loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            coroutine.close()
+            raise SyncInLoop(f"this would block the running event loop: write `await {what}` here")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
+
+    def close(self) -> None:
+        """Stop the thread. A later call starts another."""
+        with self._lock:
+            if self._loop is not None and self._pid == os.getpid():
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        pid = os.getpid()
+        if self._pid != pid:
+            # A fork copies the lock in whatever state it was; only this thread has survived it.
+            self._lock = Lock()
+            self._loop = None
+            self._pid = pid
+        with self._lock:
+            if self._loop is None:
+                self._loop = _started_loop()
+            return self._loop
+
+
+def _started_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    started = Signal()
+
+    def turn() -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(started.set)
+        loop.run_forever()
+        for pending in asyncio.all_tasks(loop):
+            pending.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+    Thread(target=turn, name="durableq-sync", daemon=True).start()
+    started.wait()
+    return loop
+
+
+class SyncClient:
+    """`client.sync`: every verb of the client, blocking."""
+
+    def __init__(self, client: Client, portal: Portal) -> None:
+        self._client = client
+        self._portal = portal
+        self.runs = SyncRuns(client.runs, portal)
+
+    def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
+        """As `Client.send`."""
+        return self._portal.run("client.send(…)", self._client.send(events))
+
+    def functions(self) -> list[FunctionView]:
+        """As `Client.functions`."""
+        return self._portal.run("client.functions()", self._client.functions())
+
+
+class SyncRuns:
+    """`client.sync.runs`."""
+
+    def __init__(self, runs: RunsOfClient, portal: Portal) -> None:
+        self._runs = runs
+        self._portal = portal
+
+    def get(self, run_id: str) -> RunView:
+        """As `client.runs.get`."""
+        return self._portal.run("client.runs.get(…)", self._runs.get(run_id))
+
+    def list(
+        self, *, function: str | None = None, status: str | Iterable[str] | None = None, limit: int = 50
+    ) -> list[RunView]:
+        """As `client.runs.list`."""
+        return self._portal.run("client.runs.list(…)", self._runs.list(function=function, status=status, limit=limit))

@@ -1,0 +1,1 @@
+"""Layer 0: vocabulary without I/O. Errors, clocks, ids, durations, the codec, telemetry."""

@@ -1,0 +1,108 @@
+"""Ids: which are allowed, how run ids, step keys and event ids are made."""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import blake2b
+
+from durableq.words.errors import ConfigError
+from durableq.words.shown import shown
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, as ULIDs are written
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_RUN_ID = re.compile(f"[0-7][{_ALPHABET}]{{25}}\\Z")
+
+STEP_ID_MAX = 256
+
+
+def check_id(what: str, value: object) -> str:
+    """An app, function or namespace id, or a ConfigError that names the rule and the nearest id that would do."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} must be a string, not {type(value).__name__}: {shown(value)}")
+    if _ID.match(value):
+        return str.__str__(value)  # an enum's member becomes its text
+    near = re.sub(r"[^a-z0-9._-]+", "-", value[:200].lower()).strip("-._")[:64]
+    hint = f"; {near!r} would do" if near and _ID.match(near) else ""
+    raise ConfigError(
+        f"{what} {shown(value)} is not allowed: 1 to 64 characters of a-z, 0-9, '.', '_' and '-', "
+        f"the first a letter or digit{hint}"
+    )
+
+
+def check_step_id(value: object, what: str = "step id") -> str:
+    """A step or signal id: 1 to 256 characters, any text that can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} must be a string, not {type(value).__name__}: {shown(value)}")
+    if not 1 <= len(value) <= STEP_ID_MAX:
+        raise ConfigError(f"{what} must have 1 to {STEP_ID_MAX} characters, this has {len(value)}: {shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{what} must be text that UTF-8 can write, this has a lone surrogate: {shown(value)}"
+        ) from None
+    return str.__str__(value)
+
+
+def _base32(number: int, length: int) -> str:
+    """The lowest 5*length bits, highest first; length is even."""
+    pairs = []
+    for _ in range(length // 2):
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs))
+
+
+def new_ulid(at_ms: int) -> str:
+    """A ULID: 48 bits of time, 80 of chance."""
+    return _base32(at_ms, 10) + _base32(int.from_bytes(os.urandom(10)), 16)
+
+
+def run_id(entry_id: str, function_id: str, shard: int) -> str:
+    """The id of the run that this function starts for this accepted event.
+
+    26 characters that sort by time: 10 of the time at which Redis accepted the event, 2 of the shard, 14 (70 bits) of
+    a hash of the event's internal id and the function. Never derived from the user's event id, which may come again.
+    """
+    at_ms = int(entry_id.partition("-")[0])
+    digest = blake2b(f"{entry_id}\0{function_id}".encode(), digest_size=9).digest()
+    return _base32(at_ms, 10) + _PAIRS[shard & 1023] + _base32(int.from_bytes(digest), 14)
+
+
+def is_run_id(value: str) -> bool:
+    """Whether this is written like a run id."""
+    return bool(_RUN_ID.match(value))
+
+
+def run_created_at_ms(value: str) -> int:
+    """The time in a run id, in ms."""
+    number = 0
+    for letter in value[:10]:
+        number = number * 32 + _ALPHABET.index(letter)
+    return number
+
+
+def run_shard(value: str) -> int:
+    """The shard in a run id."""
+    return _ALPHABET.index(value[10]) * 32 + _ALPHABET.index(value[11])
+
+
+def step_key(step_id: str, occurrence: int) -> str:
+    """The field under which a step is recorded: a hash of its id and of its occurrence in the run (from 0).
+
+    The occurrence is the salt and no part of the text, since a step id may be any text, one that looks like another id
+    with an occurrence after it too.
+    """
+    return blake2b(step_id.encode(), digest_size=9, salt=occurrence.to_bytes(8, "big")).hexdigest()
+
+
+def event_key(name: str, event_id: str) -> str:
+    """The part of a key that stands for (name, id) of an event: 22 characters of a 128-bit hash."""
+    return blake2b(f"{name}\0{event_id}".encode(), digest_size=16).hexdigest()
+
+
+def new_token() -> str:
+    """64 random bits in hex: a lease id, an identity."""
+    return os.urandom(8).hex()

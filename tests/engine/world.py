@@ -1,0 +1,284 @@
+"""The world of one run, without Redis: a store as a dict, a scheduler, and a worker that may die at any point.
+
+`World.finish` plays the part of the services: claim, execute, do what the outcome says, until the run is final. Calls are
+applied in order after a delay drawn from `chance`, replies come after another one, so they may overtake each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, cast
+
+from structlog.testing import CapturingLogger
+
+from durableq.engine.environment import Environment
+from durableq.engine.execution import ClaimedRun, Execution
+from durableq.engine.port import News, NewWait, NotYet, Recorded, StepNote
+from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.model.limits import Limits
+from durableq.model.memo import Memo, MemoKind
+from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, Outcome, Suspended
+from durableq.model.retry import Backoff
+from durableq.words import codec
+from durableq.words.ids import step_key
+from tests.engine.virtual import VirtualLoop, run_virtual
+
+RUN_ID = "01HF00000000ABCDEFGHJKMNPQ"
+
+
+class Log:
+    """Remembers what was logged: (level, event, fields)."""
+
+    def __init__(self, lines: list[tuple[str, str, dict[str, Any]]] | None = None, **fields: Any) -> None:
+        self.lines = [] if lines is None else lines
+        self._fields = fields
+
+    def bind(self, **fields: Any) -> Log:
+        return Log(self.lines, **{**self._fields, **fields})
+
+    def __getattr__(self, level: str) -> Callable[..., None]:
+        def say(event: str, **fields: Any) -> None:
+            self.lines.append((level, event, {**self._fields, **fields}))
+
+        return say
+
+    def events(self, level: str = "") -> list[str]:
+        return [event for said, event, _ in self.lines if level in ("", said)]
+
+
+def function_of(handler: Callable[..., Any], **options: Any) -> Function[Any]:
+    """The handler as a function: app `shop`, id `f`, 4 retries."""
+    options = {"retries": 4, "backoff": Backoff.fixed("10s", jitter=0), "limits": Limits(), **options}
+    return Function(
+        id="f",
+        app_id="shop",
+        handler=handler,
+        triggers=(),
+        name="f",
+        is_async=asyncio.iscoroutinefunction(handler),
+        origin="tests:1",
+        **options,
+    )
+
+
+@dataclass
+class Timer:
+    due_at_ms: int
+    key: str
+
+
+class World:
+    """A run of `handler` and everything around it."""
+
+    def __init__(
+        self,
+        handler: Callable[..., Any],
+        *,
+        event: Event[Any] | None = None,
+        seed: int | None = None,
+        environment: Environment | None = None,
+        crash_after: int | None = None,
+        **options: Any,
+    ) -> None:
+        self.function = function_of(handler, **options)
+        self.log = Log()
+        self.environment = environment or Environment()
+        self.environment.logger = cast(Any, self.log)
+        self.environment.chance = lambda: 0.5
+        self.events = [event or Event("order/created", {"order_id": 7})]
+        self.chance = Random(seed) if seed is not None else None
+        self.memos: dict[str, Memo] = {}
+        self.waits: dict[str, int] = {}
+        self.sequence = 0
+        self.attempt = 0
+        self.calls: list[tuple[Any, ...]] = []
+        self.notes: list[StepNote] = []
+        self.outcomes: list[Outcome] = []
+        self.crash_after = crash_after
+        self.executions = 0
+        self.execution: Execution | None = None
+        self.port: StorePort | None = None
+        self.before_suspend: Callable[[], None] = lambda: None
+
+    # --- Driving.
+
+    def finish(self) -> Any:
+        """The run's result, or its Failed outcome, after as many turns as it takes."""
+        return run_virtual(self.finish_on_loop())
+
+    def one_turn(self) -> Outcome:
+        """One turn's outcome."""
+        return run_virtual(self.turn())
+
+    async def finish_on_loop(self) -> Any:
+        for _ in range(200):
+            outcome = await self.turn()
+            if isinstance(outcome, Completed):
+                return codec.decode(outcome.blob) if outcome.blob else None
+            if isinstance(outcome, Failed):
+                return outcome
+            if isinstance(outcome, AttemptFailed):
+                self.attempt = outcome.attempt
+                await asyncio.sleep(outcome.delay_ms / 1000)
+            if isinstance(outcome, Suspended):
+                assert self.waits, "suspended for ever"
+                await asyncio.sleep(max(0, min(self.waits.values()) - self.now_ms()) / 1000)
+                self.fire_due()
+        raise AssertionError("the run does not end")
+
+    async def turn(self) -> Outcome:
+        loop = asyncio.get_running_loop()
+        self.port = StorePort(self)
+        copies = {key: replace(memo) for key, memo in self.memos.items()}
+        run = ClaimedRun(RUN_ID, "f", "shop", self.events, self.attempt, self.sequence, copies, created_at_ms=1_000_000_000)
+        self.execution = Execution(self.function, run, self.port, self.environment)
+        if isinstance(loop, VirtualLoop):
+            loop.held = self._threads_at_work
+        self.executions += 1
+        outcome = await self.execution.run()
+        self.port.dead = True
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _threads_at_work(self) -> bool:
+        replay = None if self.execution is None else self.execution._replay
+        return replay is not None and replay.busy_threads > 0 or self.threads_held()
+
+    threads_held: Callable[[], bool] = staticmethod(lambda: False)
+
+    @property
+    def failure(self) -> Any:
+        """The last outcome's failure."""
+        return cast(Any, self.outcomes[-1]).failure
+
+    # --- The store.
+
+    def now_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    def number(self, key: str, kind: MemoKind, blob: bytes) -> Memo:
+        self.sequence += 1
+        memo = self.memos[key] = Memo(self.sequence, self.now_ms(), kind, blob)
+        return memo
+
+    def above(self, seen: int, but: str = "") -> list[tuple[str, Memo]]:
+        news = [(key, replace(memo)) for key, memo in self.memos.items() if memo.number > seen and key != but]
+        return sorted(news, key=lambda item: item[1].number)
+
+    def fire_due(self) -> None:
+        """What a scheduler does."""
+        for key, due_at_ms in list(self.waits.items()):
+            if due_at_ms <= self.now_ms():
+                del self.waits[key]
+                memo = self.memos[key]
+                kind = MemoKind.WOKEN if memo.kind is MemoKind.SLEEPING else memo.kind
+                self.number(key, kind, memo.blob)
+
+    # --- What tests ask.
+
+    def memo(self, step_id: str, occurrence: int = 0) -> Memo:
+        return self.memos[step_key(step_id, occurrence)]
+
+    def order(self) -> list[str]:
+        """The keys of results in the order of their numbers."""
+        return [key for key, memo in sorted(self.memos.items(), key=lambda item: item[1].number) if memo.number]
+
+
+class StorePort:
+    """One turn's port. When the world crashes it goes silent, and the turn is abandoned."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.loop = asyncio.get_running_loop()
+        self.dead = False
+        self._last_s = 0.0
+
+    def now_ms(self) -> int:
+        return self.world.now_ms()
+
+    def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
+        def apply(seen: int) -> Recorded:
+            self.world.notes.append(note)
+            known = self.world.memos.get(key)
+            if known is None or known.kind in (MemoKind.SLEEPING, MemoKind.RETRYING):
+                self.world.waits.pop(key, None)
+                known = self.world.number(key, kind, blob)
+            return Recorded(known.number, known.at_ms, self.world.above(seen, key))
+
+        return self._call("record", apply, key, kind)
+
+    def wait(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int, note: StepNote) -> asyncio.Future[int]:
+        def apply(_seen: int) -> int:
+            self.world.notes.append(note)
+            self._begin(key, kind, blob, due_at_ms)
+            return self.world.sequence
+
+        return self._call("wait", apply, key, kind)
+
+    def fire(self, key: str) -> asyncio.Future[Recorded | NotYet]:
+        def apply(seen: int) -> Recorded | NotYet:
+            memo = self.world.memos[key]
+            if memo.kind is MemoKind.SLEEPING:
+                remaining_ms = self.world.waits[key] - self.now_ms()
+                if remaining_ms > 0:
+                    return NotYet(remaining_ms)
+                del self.world.waits[key]
+                memo = self.world.number(key, MemoKind.WOKEN, memo.blob)
+            return Recorded(memo.number, memo.at_ms, self.world.above(seen, key))
+
+        return self._call("fire", apply, key)
+
+    async def suspend(self, seen: int, waits: Sequence[NewWait]) -> News | None:
+        self.world.before_suspend()
+        await asyncio.sleep(self._delay_s())
+        self.world.calls.append(("suspend", [(wait.key, wait.kind) for wait in waits]))
+        news = self.world.above(seen)
+        if news:
+            return news
+        for wait in waits:
+            self.world.notes.append(wait.note)
+            self._begin(wait.key, wait.kind, wait.blob, wait.due_at_ms)
+        return None
+
+    def _begin(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int) -> None:
+        known = self.world.memos.get(key)
+        if known is None or known.kind is MemoKind.RETRYING:
+            self.world.memos[key] = Memo(0, self.now_ms(), kind, blob)
+            self.world.waits[key] = due_at_ms
+
+    def _call(self, verb: str, apply: Callable[[int], Any], key: str, *more: Any) -> asyncio.Future[Any]:
+        future = self.loop.create_future()
+        execution = self.world.execution
+        assert execution is not None
+        seen = execution.seen
+        self._last_s = max(self._last_s, self.loop.time() + self._delay_s())
+
+        def at_the_store() -> None:
+            if self.dead:
+                return
+            self.world.calls.append((verb, key, *more))
+            reply = apply(seen)
+            self.loop.call_later(self._delay_s(), answer, reply)
+            if verb == "record" and self.world.crash_after is not None:
+                self.world.crash_after -= 1
+                if self.world.crash_after < 0:
+                    self.world.crash_after = None
+                    self.dead = True
+                    execution.abandon("crash")
+
+        def answer(reply: Any) -> None:
+            if not self.dead and not future.done():
+                future.set_result(reply)
+
+        self.loop.call_at(self._last_s, at_the_store)
+        return future
+
+    def _delay_s(self) -> float:
+        return self.world.chance.uniform(0, 0.003) if self.world.chance is not None else 0.0
+
+
+__all__ = ["RUN_ID", "Abandoned", "AttemptFailed", "CapturingLogger", "Completed", "Failed", "Log", "Suspended", "World"]
