@@ -144,7 +144,9 @@ class App:
     ) -> Function[Any]:
         where = f"function {function_id!r}"
         if isinstance(handler, Function):
-            raise ConfigError(f"{where}: {handler.full_id} is declared already; give its handler a second decorator of its own")
+            raise ConfigError(
+                f"{where}: {handler.full_id} is declared already; give its handler a second decorator of its own"
+            )
         if not callable(handler):
             raise ConfigError(f"{where}: the decorator must stand above a function, not above {handler!r}")
         origin = _origin(handler)

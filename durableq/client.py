@@ -135,7 +135,9 @@ class RunsOfClient:
         calls = await self._client._calls(READ_PATIENCE_S)
         details = await Reads(calls).details(run_id)
         if details is None:
-            raise RunNotFound(f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over")
+            raise RunNotFound(
+                f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over"
+            )
         return run_view(details)
 
     async def list(
@@ -148,13 +150,13 @@ class RunsOfClient:
             status: queued, running, waiting, completed or failed; one or several.
             limit: 1 to 1,000.
         """
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LIST_MAX:
+        if type(limit) is not int or not 1 <= limit <= LIST_MAX:
             raise ConfigError(f"limit must be 1 to {LIST_MAX}, not {limit!r}")
         states = states_of(status)
         calls = await self._client._calls(READ_PATIENCE_S)
         reads = Reads(calls)
         known = [function] if function is not None else list((await Registry(calls).read())[1])
-        return [run_view(row) for row in await reads.list(known, states, limit)]
+        return [run_view(row) for row in await reads.newest(known, states, limit)]
 
 
 def states_of(status: str | Iterable[str] | None) -> list[State]:

@@ -25,9 +25,13 @@ def event_type_of(handler: Callable[..., Any], where: str) -> Any:
     origin = get_origin(annotation) or annotation
     is_async = inspect.iscoroutinefunction(handler)
     if origin is Context and not is_async:
-        raise ConfigError(f"{where}: a `def` function is given a SyncContext: annotate `{parameter.name}: SyncContext`, or make it `async def`")
+        raise ConfigError(
+            f"{where}: a `def` function is given a SyncContext: annotate `{parameter.name}: SyncContext`, or make it `async def`"
+        )
     if origin is SyncContext and is_async:
-        raise ConfigError(f"{where}: an `async def` function is given a Context: annotate `{parameter.name}: Context`, or make it `def`")
+        raise ConfigError(
+            f"{where}: an `async def` function is given a Context: annotate `{parameter.name}: Context`, or make it `def`"
+        )
     if origin not in (Context, SyncContext):
         return None
     given = get_args(annotation)
@@ -45,7 +49,9 @@ def _first_parameter(handler: Callable[..., Any], where: str) -> inspect.Paramet
         inspect.Parameter.VAR_POSITIONAL,
     )
     if not takes_one or len(required) > 1:
-        raise ConfigError(f"{where}: the function must take one argument, its context: `def {getattr(handler, '__name__', 'f')}(ctx)`")
+        raise ConfigError(
+            f"{where}: the function must take one argument, its context: `def {getattr(handler, '__name__', 'f')}(ctx)`"
+        )
     return parameters[0]
 
 
@@ -58,7 +64,9 @@ def _resolved(handler: Callable[..., Any], parameter: inspect.Parameter, where: 
         return get_type_hints(handler).get(parameter.name)
     except NameError as error:
         if "Context" in parameter.annotation:
-            raise ConfigError(f"{where}: the annotation {parameter.annotation!r} of {parameter.name!r} cannot be resolved: {error}") from None
+            raise ConfigError(
+                f"{where}: the annotation {parameter.annotation!r} of {parameter.name!r} cannot be resolved: {error}"
+            ) from None
         return None
     except Exception:
         return None  # an annotation that is no type is no business of ours

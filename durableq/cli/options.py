@@ -51,8 +51,23 @@ def redis_options(command: F) -> F:
 
 def log_options(command: F) -> F:
     """--log-format and --log-level."""
-    command = click.option("--log-level", type=click.Choice(LEVELS), default="info", envvar="DURABLEQ_LOG_LEVEL", show_envvar=True, show_default=True)(command)
-    return click.option("--log-format", type=click.Choice(FORMATS), default="auto", envvar="DURABLEQ_LOG_FORMAT", show_envvar=True, show_default=True, help="auto: readable on a terminal, JSON otherwise.")(command)
+    command = click.option(
+        "--log-level",
+        type=click.Choice(LEVELS),
+        default="info",
+        envvar="DURABLEQ_LOG_LEVEL",
+        show_envvar=True,
+        show_default=True,
+    )(command)
+    return click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default="auto",
+        envvar="DURABLEQ_LOG_FORMAT",
+        show_envvar=True,
+        show_default=True,
+        help="auto: readable on a terminal, JSON otherwise.",
+    )(command)
 
 
 def place(redis_url: str | None, namespace: str | None) -> Resolved:

@@ -20,11 +20,22 @@ from durableq.words.telemetry import Log, get_log
 @click.command("scheduler")
 @click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")
 @redis_options
-@click.option("--allow-eviction", is_flag=True, envvar="DURABLEQ_ALLOW_EVICTION", show_envvar=True, help="Work on a Redis that evicts keys when full. It will lose runs.")
+@click.option(
+    "--allow-eviction",
+    is_flag=True,
+    envvar="DURABLEQ_ALLOW_EVICTION",
+    show_envvar=True,
+    help="Work on a Redis that evicts keys when full. It will lose runs.",
+)
 @log_options
 @explained
 def command(
-    apps: tuple[str, ...], redis_url: str | None, namespace: str | None, allow_eviction: bool, log_format: str, log_level: str
+    apps: tuple[str, ...],
+    redis_url: str | None,
+    namespace: str | None,
+    allow_eviction: bool,
+    log_format: str,
+    log_level: str,
 ) -> None:
     """Fire timers and rescue the runs of dead workers, for a whole namespace. Any number may run.
 
@@ -32,7 +43,9 @@ def command(
     """
     found = place(redis_url, namespace)
     configure_logs(log_format, log_level)
-    sys.exit(asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, get_log(scheduler=os.getpid()))))
+    sys.exit(
+        asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, get_log(scheduler=os.getpid())))
+    )
 
 
 async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, log: Log) -> int:

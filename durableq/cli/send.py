@@ -18,12 +18,20 @@ from durableq.words.errors import EventError
 @click.argument("name")
 @click.option("--data", default="{}", metavar="JSON", help="The event's data, a JSON object; '-' reads it from stdin.")
 @click.option("--id", "event_id", default=None, help="Deduplicates: the same name and id start nothing again for 24 h.")
-@click.option("--ts", type=int, default=None, metavar="MS", help="Unix ms; in the future it delays the runs that start.")
+@click.option(
+    "--ts", type=int, default=None, metavar="MS", help="Unix ms; in the future it delays the runs that start."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @redis_options
 @explained
 def command(
-    name: str, data: str, event_id: str | None, ts: int | None, as_json: bool, redis_url: str | None, namespace: str | None
+    name: str,
+    data: str,
+    event_id: str | None,
+    ts: int | None,
+    as_json: bool,
+    redis_url: str | None,
+    namespace: str | None,
 ) -> None:
     """Send the event NAME and print its id."""
     event: Event[Any] = Event(name, _data(data), id=event_id, ts=ts)

@@ -26,15 +26,80 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
 @click.command("worker")
 @click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")
 @redis_options
-@click.option("--concurrency", type=int, default=100, show_default=True, envvar="DURABLEQ_CONCURRENCY", show_envvar=True, help="Runs in hand per process, and step bodies one run executes at once.")
-@click.option("--processes", type=int, default=1, show_default=True, envvar="DURABLEQ_PROCESSES", show_envvar=True, help="Child processes that execute user code.")
-@click.option("--grace", type=Seconds(), default="25s", show_default=True, envvar="DURABLEQ_GRACE", show_envvar=True, help="How long SIGTERM lets what is in hand go on.")
-@click.option("--stuck-after", type=Seconds(), default="10m", show_default=True, envvar="DURABLEQ_STUCK_AFTER", show_envvar=True, help="Replace a child that is silent for this long.")
-@click.option("--max-runs-per-child", type=int, default=0, envvar="DURABLEQ_MAX_RUNS_PER_CHILD", show_envvar=True, help="Replace a child after so many runs. 0: never.")
-@click.option("--max-memory-per-child", type=int, default=0, metavar="MB", envvar="DURABLEQ_MAX_MEMORY_PER_CHILD", show_envvar=True, help="Replace a child that uses more. 0: never.")
-@click.option("--with-scheduler", is_flag=True, envvar="DURABLEQ_WITH_SCHEDULER", show_envvar=True, help="Also do a scheduler's duties.")
-@click.option("--release", default="", envvar="DURABLEQ_RELEASE", show_envvar=True, help="The deployment's id. Default: the platform's release, else a hash of the declarations.")
-@click.option("--allow-eviction", is_flag=True, envvar="DURABLEQ_ALLOW_EVICTION", show_envvar=True, help="Work on a Redis that evicts keys when full. It will lose runs.")
+@click.option(
+    "--concurrency",
+    type=int,
+    default=100,
+    show_default=True,
+    envvar="DURABLEQ_CONCURRENCY",
+    show_envvar=True,
+    help="Runs in hand per process, and step bodies one run executes at once.",
+)
+@click.option(
+    "--processes",
+    type=int,
+    default=1,
+    show_default=True,
+    envvar="DURABLEQ_PROCESSES",
+    show_envvar=True,
+    help="Child processes that execute user code.",
+)
+@click.option(
+    "--grace",
+    type=Seconds(),
+    default="25s",
+    show_default=True,
+    envvar="DURABLEQ_GRACE",
+    show_envvar=True,
+    help="How long SIGTERM lets what is in hand go on.",
+)
+@click.option(
+    "--stuck-after",
+    type=Seconds(),
+    default="10m",
+    show_default=True,
+    envvar="DURABLEQ_STUCK_AFTER",
+    show_envvar=True,
+    help="Replace a child that is silent for this long.",
+)
+@click.option(
+    "--max-runs-per-child",
+    type=int,
+    default=0,
+    envvar="DURABLEQ_MAX_RUNS_PER_CHILD",
+    show_envvar=True,
+    help="Replace a child after so many runs. 0: never.",
+)
+@click.option(
+    "--max-memory-per-child",
+    type=int,
+    default=0,
+    metavar="MB",
+    envvar="DURABLEQ_MAX_MEMORY_PER_CHILD",
+    show_envvar=True,
+    help="Replace a child that uses more. 0: never.",
+)
+@click.option(
+    "--with-scheduler",
+    is_flag=True,
+    envvar="DURABLEQ_WITH_SCHEDULER",
+    show_envvar=True,
+    help="Also do a scheduler's duties.",
+)
+@click.option(
+    "--release",
+    default="",
+    envvar="DURABLEQ_RELEASE",
+    show_envvar=True,
+    help="The deployment's id. Default: the platform's release, else a hash of the declarations.",
+)
+@click.option(
+    "--allow-eviction",
+    is_flag=True,
+    envvar="DURABLEQ_ALLOW_EVICTION",
+    show_envvar=True,
+    help="Work on a Redis that evicts keys when full. It will lose runs.",
+)
 @log_options
 @explained
 def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None, **options: Any) -> None:
@@ -71,7 +136,9 @@ async def run_worker(settings: WorkerSettings, log: Log) -> int:
     """A worker from start to exit code. Raises what settings and servers are refused with."""
     link = open_link(settings.redis_url, "parent", on_change=_said(log))
     calls = calls_on(link, settings.namespace)
-    log.info("worker.starting", apps=list(settings.apps), processes=settings.processes, concurrency=settings.concurrency)
+    log.info(
+        "worker.starting", apps=list(settings.apps), processes=settings.processes, concurrency=settings.concurrency
+    )
     await open_patiently(calls, settings.redis_url, log)
     await check_server(calls, allow_eviction=settings.allow_eviction)
     parent = Parent(settings, CHILD, Leases(calls), log)

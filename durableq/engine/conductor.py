@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Conductor:
     """Holds what a replay has asked for and decides its order."""
 
-    __slots__ = ("_due", "_fresh", "_lingering", "_parked", "_replay", "_settler", "_starts", "_ticket", "_timer", "_waits", "bodies")
+    __slots__ = ("_due", "_flying", "_fresh", "_lingering", "_parked", "_replay", "_settler", "_starts", "_ticket", "_timer", "_waits", "bodies")
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
@@ -51,6 +51,8 @@ class Conductor:
         self._starts: deque[Ask] = deque()
         self._fresh: list[Ask] = []
         self._waits: dict[str, Ask] = {}
+        self._flying: dict[str, Ask] = {}
+        """Whose result, or end, is on its way. The news of another reply may bring it sooner than its own."""
         self._parked: dict[str, Ask] = {}
         self._timer: TimerHandle | None = None
         self.bodies = 0
@@ -80,6 +82,7 @@ class Conductor:
         replay = self._replay
         ask.stage = Stage.FLIGHT
         if not replay.alone:
+            self._flying[ask.key] = ask
             replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
             return await self._pending(ask)
         memo = self._confirmed(ask, kind, blob, await replay.flights.ask(replay.port.record, ask.key, kind, blob, note))
@@ -117,9 +120,9 @@ class Conductor:
         stage, ask.stage = ask.stage, Stage.DONE
         if stage is Stage.BODY:
             self.bodies -= 1
-        self._waits.pop(ask.key, None)
-        self._parked.pop(ask.key, None)
-        if stage is Stage.BODY and ask.started_at_ms or stage is Stage.WAITING and ask.written:
+        for place in (self._waits, self._flying, self._parked):
+            place.pop(ask.key, None)
+        if (stage is Stage.BODY and ask.started_at_ms) or (stage is Stage.WAITING and ask.written):
             self._abandon(ask)
         self.touch()
 
@@ -132,10 +135,9 @@ class Conductor:
 
     def news(self, key: str, memo: Memo) -> None:
         """A memo came that is newer than ours."""
-        ask = self._waits.get(key)
+        ask = self._waits.get(key) or self._flying.get(key)
         if ask is not None:
             if memo.kind in RESULTS:
-                del self._waits[key]
                 self._tell(ask, memo)
             elif memo.kind is MemoKind.RETRYING and memo.number:
                 ask.due_at_ms = 0
@@ -186,6 +188,8 @@ class Conductor:
 
     def _tell(self, ask: Ask, memo: Memo) -> None:
         ask.stage = Stage.TOLD
+        self._waits.pop(ask.key, None)
+        self._flying.pop(ask.key, None)
         heappush(self._due, (memo.number, next(self._ticket), ask, memo))
         self.touch()
 
@@ -263,10 +267,12 @@ class Conductor:
                 ask.stage = Stage.QUEUED
                 self._starts.append(ask)
             else:
+                self._flying[ask.key] = ask
                 self._replay.flights.send(partial(self._fired, ask, wait), self._replay.port.fire, ask.key)
 
     def _fired(self, ask: Ask, wait: NewWait, reply: Recorded | NotYet) -> None:
         if isinstance(reply, NotYet):
+            self._flying.pop(ask.key, None)
             ask.due_at_ms = self._replay.port.now_ms() + max(1, reply.remaining_ms)
             if ask.stage is Stage.WAITING:
                 self._waits[ask.key] = ask

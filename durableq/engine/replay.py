@@ -25,9 +25,8 @@ from durableq.engine.leaving import leave, swallowed_by
 from durableq.engine.lookup import look_up
 from durableq.engine.naming import Naming
 from durableq.engine.phase import Phase
-from durableq.engine.port import NewWait, News
+from durableq.engine.port import News, NewWait
 from durableq.engine.reading import Reading
-from durableq.engine.reports import Reports
 from durableq.engine.scope import HERE, Scope
 from durableq.engine.sync import SyncContext
 from durableq.engine.verdict import outcome_of

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from durableq.model.limits import Limits
 from durableq.model.backoff import Backoff
+from durableq.model.limits import Limits
 from durableq.model.retry import check_retries
 from durableq.model.trigger import EventTrigger
 from durableq.words import codec
@@ -79,9 +79,13 @@ def _check_triggers(where: str, triggers: object) -> tuple[EventTrigger, ...]:
         raise ConfigError(f"{where}: triggers must be a list such as [EventTrigger('order/created')], not {triggers!r}")
     for trigger in triggers:
         if not isinstance(trigger, EventTrigger):
-            raise ConfigError(f"{where}: triggers holds {trigger!r}, which is no EventTrigger: write EventTrigger({trigger!r})")
+            raise ConfigError(
+                f"{where}: triggers holds {trigger!r}, which is no EventTrigger: write EventTrigger({trigger!r})"
+            )
     if not 1 <= len(triggers) <= TRIGGERS_MAX:
         raise ConfigError(f"{where}: triggers must hold 1 to {TRIGGERS_MAX} triggers, not {len(triggers)}")
     if len(set(triggers)) < len(triggers):
-        raise ConfigError(f"{where}: the same trigger stands twice in triggers: {next(t for t in triggers if triggers.count(t) > 1)}")
+        raise ConfigError(
+            f"{where}: the same trigger stands twice in triggers: {next(t for t in triggers if triggers.count(t) > 1)}"
+        )
     return tuple(triggers)

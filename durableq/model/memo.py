@@ -35,7 +35,9 @@ class MemoKind(StrEnum):
     """
 
     ABANDONED = "a"
-    """User code cancelled the step before it had a result (a TaskGroup's sibling, asyncio.timeout); blob: encoded {"id", "after": ms}.
+    """User code cancelled the step before it had a result (a TaskGroup's sibling, asyncio.timeout).
+
+    blob: encoded {"id", "after": ms}.
 
     Asked for again in a replay, such a step stays pending until user code cancels it again, as it did the first time;
     `after` is how long it had been asked for until then.

@@ -19,7 +19,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run is over: an uncaught StepError, a NonRetriableError, no attempts left, a limit, a result that cannot be stored."""
+    """The run is over: an uncaught StepError, NonRetriableError, no attempts left, a limit, a result that cannot be stored."""
 
     failure: Failure
 

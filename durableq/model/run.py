@@ -85,7 +85,10 @@ TRANSITIONS: Final = (
     Transition(Q, "fire_timers", (Q,), "the same, of a run that is ready anyway"),
     Transition(W, "fire_timers", (Q, W), "a wait ends and the run is ready, unless a backoff still holds it"),
     Transition(
-        R, "suspend_runs", (W, R, Q), "nothing can go on; R if there is a newer result, Q if Redis has lost what would wake it"
+        R,
+        "suspend_runs",
+        (W, R, Q),
+        "nothing can go on; R if there is a newer result, Q if Redis has lost what would wake it",
     ),
     Transition(R, "retry_runs", (W,), "code outside steps failed and has attempts left"),
     Transition(R, "finish_runs", (C, F), "the function returned, or failed for good"),

@@ -33,7 +33,9 @@ class EventTrigger:
         check_pattern(self.event)
         if self.if_ is not None:
             if not isinstance(self.if_, str):
-                raise ConfigError(f"EventTrigger if_ must be an expression in a string, not {type(self.if_).__name__}: {self.if_!r}")
+                raise ConfigError(
+                    f"EventTrigger if_ must be an expression in a string, not {type(self.if_).__name__}: {self.if_!r}"
+                )
             compile_expression(self.if_)
 
     def condition(self) -> Expression | None:
@@ -57,7 +59,9 @@ def check_pattern(name: object) -> None:
     if not isinstance(name, str):
         raise ConfigError(f"EventTrigger event must be a string, not {type(name).__name__}: {name!r}")
     if not 1 <= len(name) <= NAME_MAX or name != name.strip():
-        raise ConfigError(f"EventTrigger event must have 1 to {NAME_MAX} characters, no space at its ends: {name[:80]!r}")
+        raise ConfigError(
+            f"EventTrigger event must have 1 to {NAME_MAX} characters, no space at its ends: {name[:80]!r}"
+        )
     if not name.isprintable():
         raise ConfigError(f"EventTrigger event must be printable text: {name[:80]!r}")
     if name.startswith(SYSTEM_PREFIXES):

@@ -23,7 +23,8 @@ class Blocked(NamedTuple):
 
 def blocking_line(dump: str, thread: int) -> Blocked | None:
     """Read a faulthandler dump for one thread, given by its ident."""
-    wanted, frames = False, []
+    wanted = False
+    frames: list[tuple[str, str]] = []
     for text in dump.splitlines():
         head = _THREAD.match(text)
         if head:

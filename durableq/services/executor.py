@@ -12,7 +12,7 @@ from typing import Any
 
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
-from durableq.engine.port import NewWait, News, NotYet, Recorded, StepNote
+from durableq.engine.port import News, NewWait, NotYet, Recorded, StepNote
 from durableq.model.event import decode_event
 from durableq.model.failure import Failure
 from durableq.model.function import Function
@@ -23,7 +23,16 @@ from durableq.services.hand import Hand
 from durableq.services.notes import note_of
 from durableq.store.records import Claimed
 from durableq.store.records import NotYet as StoredNotYet
-from durableq.store.runs import FinishWrite, FireWrite, ReleaseWrite, RetryWrite, Runs, StepWrite, SuspendWrite, WaitWrite
+from durableq.store.runs import (
+    FinishWrite,
+    FireWrite,
+    ReleaseWrite,
+    RetryWrite,
+    Runs,
+    StepWrite,
+    SuspendWrite,
+    WaitWrite,
+)
 from durableq.words.clock import ServerClock
 from durableq.words.errors import DurableqError
 from durableq.words.telemetry import Log

@@ -16,7 +16,9 @@ from durableq.words.telemetry import Log
 class Offspring:
     """A child from spawn to exit. `on_message` gets what it says, after its own bookkeeping."""
 
-    def __init__(self, number: int, log: Log, on_message: Callable[[Offspring, Message], None], *, alone: bool = False) -> None:
+    def __init__(
+        self, number: int, log: Log, on_message: Callable[[Offspring, Message], None], *, alone: bool = False
+    ) -> None:
         self.number = number
         self.alone = alone
         self.lease = ""

@@ -77,7 +77,9 @@ class Parent:
         """Begin to drain, once; the first exit code that is not 0 stands."""
         self._exit_code = self._exit_code or exit_code
         if not self._stopping.is_set():
-            self._log.info("worker.draining", grace_s=self._settings.grace_s, in_hand=sum(c.in_hand for c in self._children))
+            self._log.info(
+                "worker.draining", grace_s=self._settings.grace_s, in_hand=sum(c.in_hand for c in self._children)
+            )
             self._stopping.set()
 
     def _terminate(self) -> None:

@@ -25,7 +25,9 @@ Message = dict[str, Any]
 class Pipe:
     """One end: reads lines from one file descriptor, writes them to another."""
 
-    def __init__(self, read_fd: int, write_fd: int, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, read_fd: int, write_fd: int, on_message: Callable[[Message], None], on_end: Callable[[], None]
+    ) -> None:
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._on_message = on_message

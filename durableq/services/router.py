@@ -31,7 +31,9 @@ LEAVE_TO_OTHERS_S: Final = 0.2
 class Router:
     """Routes what waits behind the cursor, in batches."""
 
-    def __init__(self, events: Events, registry: Registry, log: Log, *, shard: int = 0, kept: int = EVENTS_KEPT) -> None:
+    def __init__(
+        self, events: Events, registry: Registry, log: Log, *, shard: int = 0, kept: int = EVENTS_KEPT
+    ) -> None:
         self._events = events
         self._registry = registry
         self._log = log
@@ -81,9 +83,7 @@ class Router:
             upto, count = entry.id, count + 1
             if len(decisions) >= BATCH:
                 break
-        return await self._events.route_events(
-            backlog.cursor, upto, self._table.version, count, decisions, self._kept
-        )
+        return await self._events.route_events(backlog.cursor, upto, self._table.version, count, decisions, self._kept)
 
     def _decide(self, entry: Entry) -> list[Decision]:
         for _ in range(TRIES):

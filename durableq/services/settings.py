@@ -55,7 +55,9 @@ class WorkerSettings:
     @classmethod
     def from_map(cls, stored: dict[str, Any]) -> WorkerSettings:
         known = {field.name for field in fields(cls)}
-        return cls(**{name: tuple(value) if name == "apps" else value for name, value in stored.items() if name in known})
+        given: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+        given["apps"] = tuple(given["apps"])
+        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,11 @@ def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> Step
             return StepView(name, op, "sleeping", attempt, started, 0, due)
         case MemoKind.RETRYING:
             failed = about.get("failure")
-            error = ErrorView(failed["name"], failed["message"], failed.get("stack", "")) if isinstance(failed, dict) else None
+            error = (
+                ErrorView(failed["name"], failed["message"], failed.get("stack", ""))
+                if isinstance(failed, dict)
+                else None
+            )
             return StepView(name, op, "retrying", attempt, started, ends.get(key, 0), due, error=error)
         case MemoKind.ABANDONED:
             return StepView(name, op, "abandoned", attempt, started, memo.at_ms)
@@ -199,4 +203,3 @@ async def function_views(registry: Registry, reads: Reads) -> list[FunctionView]
 
 def _trigger(stored: dict[str, Any]) -> str:
     return f"{stored['event']} if {stored['if']}" if "if" in stored else str(stored["event"])
-

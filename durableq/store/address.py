@@ -13,7 +13,6 @@ from redis.backoff import NoBackoff
 from durableq.store.link import Connection
 from durableq.words.errors import ConfigError
 
-
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
 _LATER: Final = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 _CONNECT_TIMEOUT_S: Final = 3.0
@@ -29,7 +28,9 @@ def check_url(url: object) -> str:
     except ValueError as error:
         raise ConfigError(f"redis_url is not a URL: {error}") from None
     if parts.scheme in _LATER:
-        raise ConfigError(f"redis_url {hide_password(url)!r}: {parts.scheme}:// is not supported yet; use one server (redis://, rediss:// or unix://)")
+        raise ConfigError(
+            f"redis_url {hide_password(url)!r}: {parts.scheme}:// is not supported yet; use one server (redis://, rediss:// or unix://)"
+        )
     if parts.scheme not in _SCHEMES:
         raise ConfigError(
             f"redis_url {hide_password(url)!r} must begin with redis://, rediss://, unix://, valkey:// or valkeys://"
@@ -45,7 +46,9 @@ def check_url(url: object) -> str:
             raise ConfigError(f"redis_url {hide_password(url)!r} names no host")
         database = parts.path.strip("/")
         if database and not database.isdecimal():
-            raise ConfigError(f"redis_url {hide_password(url)!r}: the database after the host must be a number, not {database!r}")
+            raise ConfigError(
+                f"redis_url {hide_password(url)!r}: the database after the host must be a number, not {database!r}"
+            )
     if "durability" in dict(parse_qsl(parts.query)):
         raise ConfigError("durability= is not supported yet: what Redis keeps is set by its own persistence")
     return urlunsplit((scheme, *parts[1:]))
@@ -63,19 +66,26 @@ def hide_password(url: str) -> str:
         return url
     user = parts.username or ""
     query = urlencode([(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)])
-    return urlunsplit(SplitResult(parts.scheme, f"{user}:***@{host}" if secret else host, parts.path, query, parts.fragment))
+    return urlunsplit(
+        SplitResult(parts.scheme, f"{user}:***@{host}" if secret else host, parts.path, query, parts.fragment)
+    )
 
 
 def connector(url: str, role: str) -> Callable[[], Connection]:
     """What makes unconnected redis-py connections to this URL. `role` names them in CLIENT LIST."""
     try:
-        pool = ConnectionPool.from_url(check_url(url), **_options(role))
+        pool: Any = ConnectionPool.from_url(check_url(url), **_options(role))
         pool.make_connection()
     except (ValueError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"redis_url {hide_password(url)!r}: {error}") from None
-    return lambda: pool.make_connection()  # type: ignore[no-any-return]
+
+    def connect() -> Connection:
+        connection: Connection = pool.make_connection()
+        return connection
+
+    return connect
 
 
 def _options(role: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from durableq.store.calls import Calls
 
-
 UNROUTED_BYTES: Final = 1_000_000
 """A batch of entries ends behind the one that passes this."""
 

@@ -89,7 +89,9 @@ def refusal(error: BaseException) -> RedisRefused | None:
                 "?ssl_cert_reqs=none to the URL if you accept a self-signed certificate"
             )
         if isinstance(cause, ssl.SSLError):
-            return RedisRefused(f"TLS failed ({cause.reason}). If the server does not speak TLS, write redis:// instead of rediss://")
+            return RedisRefused(
+                f"TLS failed ({cause.reason}). If the server does not speak TLS, write redis:// instead of rediss://"
+            )
         cause = cause.__cause__ or cause.__context__
     return None
 

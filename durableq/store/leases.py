@@ -30,7 +30,13 @@ class Leases:
         self._calls = calls
 
     async def register_lease(
-        self, lease: str, worker: str, apps: Sequence[str], release: str, functions: Sequence[str], lease_ms: int = LEASE_MS
+        self,
+        lease: str,
+        worker: str,
+        apps: Sequence[str],
+        release: str,
+        functions: Sequence[str],
+        lease_ms: int = LEASE_MS,
     ) -> tuple[int, int]:
         """Begin a lease for a child that can execute these full function ids. Returns (server time, expiry) in ms."""
         now_ms, expiry = await self._calls.run(
@@ -50,7 +56,7 @@ class Leases:
             _, count, more = await self._calls.run("close_lease", lease, int(crashed), reason, 100, keep_failed)
             freed += count
             if not more:
-                return freed
+                return int(freed)
 
     async def rescue_leases(self, *, keep_failed: int, lease_ms: int = LEASE_MS, limit: int = 100) -> Rescue:
         """Free runs of leases that ran out, at most `limit`."""

@@ -1,4 +1,4 @@
-"""One connection to Redis with automatic pipelining: calls made while the loop turns travel in one write, replies come in order.
+"""One connection to Redis with automatic pipelining: calls made in one turn travel in one write, replies come in order.
 
 Authority: the calls given to it. Each is answered exactly once: with its reply, with the exception that the reply means
 (failures.py), or with Unavailable when its deadline passed.
@@ -279,4 +279,3 @@ async def _drop(connection: Connection) -> None:
         await connection.disconnect(nowait=True)
     except _BROKEN:
         return
-

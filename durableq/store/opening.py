@@ -20,7 +20,9 @@ SAY_EVERY_S: Final = 10.0
 OLDEST: Final = (6, 2)
 
 
-def open_link(url: str, role: str, *, blocking_s: float = 0.0, on_change: Callable[[bool, str], None] | None = None) -> Link:
+def open_link(
+    url: str, role: str, *, blocking_s: float = 0.0, on_change: Callable[[bool, str], None] | None = None
+) -> Link:
     """A link to this URL. `blocking_s` is how long its longest blocking read may take."""
     return Link(connector(url, role), reply_timeout_s=5.0 + blocking_s, on_change=on_change)
 

@@ -94,16 +94,16 @@ class Reads:
         entries = [records.history_entry(raw) for raw in history]
         return RunDetails(row, given or b"", records.memos(steps), entries, output or b"")
 
-    async def list(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
+    async def newest(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
         """The newest runs of these functions in these states, at most `limit`."""
         wanted = set(states)
         ids: set[str] = set()
         for function in functions:
             for name in _indexes(function, wanted):
-                ids.update(await self._newest(*name, limit))
+                ids.update(await self._index(*name, limit))
         if State.QUEUED in wanted:
             for app in {function.partition("/")[0] for function in functions}:
-                ids.update(await self._newest("suspects", app, limit))
+                ids.update(await self._index("suspects", app, limit))
         if State.RUNNING in wanted:
             ids.update(await self._in_hand())
         newest = sorted(ids, reverse=True)
@@ -116,7 +116,7 @@ class Reads:
             rows += [row for row in page if row is not None and row.function in known and row.state in wanted]
         return rows[:limit]
 
-    async def _newest(self, name: str, argument: str, limit: int) -> list[str]:
+    async def _index(self, name: str, argument: str, limit: int) -> list[str]:
         found = await self._calls.read("ZREVRANGE", self._calls.key(name, argument), 0, limit - 1)
         return [run_id.decode() for run_id in found]
 
@@ -143,7 +143,9 @@ class Reads:
         rows = []
         for raw, expiry in records.pairs(flat):
             lease = raw.decode()
-            fields, in_hand = await asyncio.gather(read("HGETALL", key("lease", lease)), read("SCARD", key("held", lease)))
+            fields, in_hand = await asyncio.gather(
+                read("HGETALL", key("lease", lease)), read("SCARD", key("held", lease))
+            )
             rows.append(_lease(lease, dict(records.pairs(fields)), in_hand, int(float(expiry))))
         return rows
 
@@ -174,12 +176,13 @@ def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
 def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
     if fields[0] is None:
         return None
-    text = [None if value is None else value.decode() for value in fields]
-    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size = text
+    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size = (
+        "" if value is None else value.decode() for value in fields
+    )
     return RunRow(
         run_id,
         State(state),
-        function or "",
+        function,
         int(created or 0),
         int(begun or 0),
         int(ended or 0),
@@ -187,7 +190,7 @@ def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
         int(attempt or 0),
         int(due or 0),
         int(deaths or 0),
-        lease or "",
+        lease,
         int(results or 0),
         int(size or 0),
     )

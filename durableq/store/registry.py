@@ -28,7 +28,9 @@ class Registry:
 
     async def register_app(self, app: str, release: str, functions: Mapping[str, bytes]) -> Registered:
         """Make a deployment known. Its functions become the app's if it is the newest."""
-        version, number, newest = await self._calls.run("register_app", app, release, *chain.from_iterable(functions.items()))
+        version, number, newest = await self._calls.run(
+            "register_app", app, release, *chain.from_iterable(functions.items())
+        )
         return Registered(version, number, newest == 1)
 
     async def retire_functions(self, after_ms: int) -> list[str]:

@@ -97,7 +97,9 @@ class Runs:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def claim_runs(self, lease: str, number: int, room: int, alone: bool, skip: int, apps: Sequence[str]) -> Claim:
+    async def claim_runs(
+        self, lease: str, number: int, room: int, alone: bool, skip: int, apps: Sequence[str]
+    ) -> Claim:
         """Take up to `room` (at most 100) ready runs. The same number returns the same runs."""
         reply = await self._calls.run("claim_runs", lease, number, room, int(alone), skip, CLAIM_BUDGET_BYTES, *apps)
         return records.claim(reply)

@@ -28,6 +28,7 @@ from typing import Final
 
 from durableq.store.keys import BY_NAME, GROUP
 
+PRELUDE: Final = "prelude.lua"
 _FIELDS: Final = ("transition", "keys", "include", "args", "items", "admission", "identity", "returns", "errors")
 _ARGUMENT = re.compile(r"([a-z_]+):(str|int|bytes)\Z")
 _KEY = re.compile(r"([a-z_]+)(?:\(([a-z]+)\))?\Z")
@@ -128,7 +129,7 @@ def _argument(script: str, text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str]]) -> str:
+def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str]], prelude: str) -> str:
     includes = _with_dependencies(header, library)
     keys = dict.fromkeys(header.keys)
     for name in includes:
@@ -138,18 +139,7 @@ def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str
         raise HeaderError(f"{header.name}.lua: its includes touch {', '.join(missing)}, which its keys do not name")
     lines = ["local BASE, GROUP = KEYS[1], '" + GROUP + "'"]
     lines += [_binding(name) for name in ("meta", "scratch", *(key for key in keys if key not in ("meta", "scratch")))]
-    if header.checks_identity:
-        lines.append("if redis.call('HGET', meta, 'identity') ~= ARGV[1] then")
-        lines.append("  return redis.error_reply('STATE_LOST ' .. (redis.call('HGET', meta, 'identity') or 'none'))")
-        lines.append("end")
-    lines.append("local now = tonumber(ARGV[2])")
-    lines.append("if not now then local t = redis.call('TIME') now = t[1] * 1000 + math.floor(t[2] / 1000) end")
-    if header.admission:
-        lines.append("if tonumber(redis.call('HGET', meta, 'gate') or 0) > now then")
-        lines.append("  return redis.error_reply('QUEUE_FULL the memory gate is closed')")
-        lines.append("end")
-    else:
-        lines.append("redis.call('DEL', scratch)")
+    lines.append(_prelude(prelude, header))
     for index, (name, kind) in enumerate(header.args, start=3):
         lines.append(f"local {name} = " + (f"tonumber(ARGV[{index}])" if kind == "int" else f"ARGV[{index}]"))
     if header.items:
@@ -159,10 +149,26 @@ def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str
             for offset, (_, kind) in enumerate(header.items)
         ]
         lines.append(f"local ITEMS = (#ARGV - {first - 1}) / {width}")
-        lines.append("if ITEMS % 1 ~= 0 then return redis.error_reply('ERR ' .. #ARGV .. ' arguments do not fit the items') end")
+        lines.append(
+            "if ITEMS % 1 ~= 0 then return redis.error_reply('ERR ' .. #ARGV .. ' arguments do not fit the items') end"
+        )
         lines.append(f"local function item(i) local at = {first} + (i - 1) * {width} return {', '.join(values)} end")
     lines += [library[name][1] for name in includes]
     lines.append(body)
+    return "\n".join(lines)
+
+
+def _prelude(text: str, header: Header) -> str:
+    """The prelude with the parts that this header asks for."""
+    wanted = {"identity": header.checks_identity, "admission": header.admission, "passage": not header.admission}
+    lines, taking = [], True
+    for line in text.splitlines():
+        if line.startswith("--["):
+            taking = wanted[line[3:]]
+        elif line == "--]":
+            taking = True
+        elif taking and not line.startswith("--"):
+            lines.append(line)
     return "\n".join(lines)
 
 
@@ -192,9 +198,10 @@ def _with_dependencies(header: Header, library: Mapping[str, tuple[Header, str]]
 def load_scripts() -> Mapping[str, Script]:
     """Every script of the package by name, composed and hashed. Raises HeaderError."""
     folder = files("durableq.store") / "lua"
+    prelude = (folder / "lib" / PRELUDE).read_text("utf-8")
     library = {}
     for entry in (folder / "lib").iterdir():
-        if entry.name.endswith(".lua"):
+        if entry.name.endswith(".lua") and entry.name != PRELUDE:
             text = entry.read_text("utf-8")
             header = parse_header(entry.name[:-4], text)
             library[header.name] = (header, _without_comments(text))
@@ -203,7 +210,7 @@ def load_scripts() -> Mapping[str, Script]:
         if entry.name.endswith(".lua"):
             text = entry.read_text("utf-8")
             header = parse_header(entry.name[:-4], text)
-            composed = _composed(header, _without_comments(text), library)
+            composed = _composed(header, _without_comments(text), library, prelude)
             scripts[header.name] = Script(header, composed, sha1(composed.encode(), usedforsecurity=False).hexdigest())
     return MappingProxyType(scripts)
 

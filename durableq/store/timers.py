@@ -34,6 +34,6 @@ class Timers:
         head = await self._calls.read("ZRANGE", self._calls.key("timers"), 0, 0, "WITHSCORES")
         if not head:
             return 0
-        (_, due), = pairs(head)
+        ((_, due),) = pairs(head)
         seconds, micros = await self._calls.read("TIME")
         return max(0, int(seconds) * 1000 + int(micros) // 1000 - int(float(due)))

@@ -90,7 +90,8 @@ class World:
         self.environment.logger = cast(Any, self.log)
         self.environment.chance = lambda: 0.5
         self.events = [event or Event("order/created", {"order_id": 7})]
-        self.chance = Random(seed) if seed is not None else None
+        self.random = Random(seed)
+        self._delayed = seed is not None
         self.memos: dict[str, Memo] = {}
         self.waits: dict[str, int] = {}
         self.sequence = 0
@@ -278,7 +279,7 @@ class StorePort:
         return future
 
     def _delay_s(self) -> float:
-        return self.world.chance.uniform(0, 0.003) if self.world.chance is not None else 0.0
+        return self.world.random.uniform(0, 0.003) if self.world._delayed else 0.0
 
 
 __all__ = ["RUN_ID", "Abandoned", "AttemptFailed", "CapturingLogger", "Completed", "Failed", "Log", "Suspended", "World"]

@@ -1,6 +1,6 @@
 """Events: named, immutable facts. The rules of their fields, what only a sender must keep, and how they travel."""
 
-from durableq.model.event.fact import Event
+from durableq.model.event.fact import Event, trusted_event
 from durableq.model.event.rules import ID_MAX, NAME_MAX, RESERVED_PREFIXES
 from durableq.model.event.sending import check_sendable, encode_sendable, with_id
 from durableq.model.event.wire import EventHead, EventScope, decode_event, encode_event, read_head
@@ -17,5 +17,6 @@ __all__ = [
     "encode_event",
     "encode_sendable",
     "read_head",
+    "trusted_event",
     "with_id",
 ]

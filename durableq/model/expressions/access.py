@@ -9,8 +9,8 @@ from durableq.model.expressions.frame import Closure, Frame
 from durableq.model.expressions.values import MISSING, Unknown, adopt, kind
 from durableq.words.errors import DurableqError
 
-# What a subscript raises where there is no such field: no key, not a container, or a list asked for a name. Our own errors,
-# though some are TypeErrors too, go through: an event that cannot be decoded is a problem and not a missing field.
+# What a subscript raises where there is no such field: no key, not a container, or a list asked for a name. Our own
+# errors, though some are TypeErrors too, go through: an event that cannot be decoded is a problem, not a missing field.
 _NOT_THERE = (KeyError, TypeError, IndexError)
 
 

@@ -13,6 +13,9 @@ from typing import Any, ForwardRef, TypeVar
 
 from typing_extensions import ReadOnly, is_typeddict
 
+if sys.version_info >= (3, 14):
+    import annotationlib
+
 from durableq.words.typed.classes import Keys, Member, Record
 from durableq.words.typed.containers import Items, Map, Row, Union, Unordered
 from durableq.words.typed.models import Model, is_model
@@ -168,6 +171,17 @@ def _unwrapped(annotation: Any, bindings: Bindings) -> Any:
             return annotation
 
 
+def raw_annotations(target: Any) -> dict[str, Any]:
+    """The annotations as they are written: strings may be among them, and names that mean nothing yet."""
+    found = None
+    try:
+        found = getattr(target, "__annotations__", None)
+    except NameError:  # Python 3.14 evaluates here
+        if sys.version_info >= (3, 14):
+            found = annotationlib.get_annotations(target, format=annotationlib.Format.FORWARDREF)
+    return found if isinstance(found, dict) else {}
+
+
 def class_hints(cls: type) -> dict[str, Any]:
     """The annotations of a class's fields, each resolved if it can be; those that cannot are left out."""
     try:
@@ -176,7 +190,7 @@ def class_hints(cls: type) -> dict[str, Any]:
         hints: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             names = vars(sys.modules.get(base.__module__, typing)) | {base.__name__: base}
-            for name, hint in getattr(base, "__annotations__", {}).items():
+            for name, hint in raw_annotations(base).items():
                 resolved = resolve(hint, names)
                 if not isinstance(resolved, Unresolved):
                     hints[name] = resolved

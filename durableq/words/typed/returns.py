@@ -8,14 +8,13 @@ import collections.abc as abc
 import functools
 import inspect
 import re
-import sys
 import typing
 from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from durableq.words.errors import ConfigError
-from durableq.words.typed.annotations import Unresolved, resolve, shape_of
+from durableq.words.typed.annotations import Unresolved, raw_annotations, resolve, shape_of
 from durableq.words.typed.shape import Leaf, Mismatch
 
 _AWAITABLES = (abc.Awaitable, abc.Coroutine, asyncio.Future, asyncio.Task)
@@ -40,7 +39,7 @@ def result_type(target: Any, output_type: Any = None) -> Any:
     if isinstance(target, type):
         return _settled(target)
     function = _function(target)
-    annotation = _returned(function)
+    annotation = raw_annotations(function).get("return")
     if annotation in _PLAIN if isinstance(annotation, (type, NoneType)) else annotation is Any:
         return Any
     if isinstance(annotation, str) and _is_plain_text(annotation):
@@ -67,17 +66,6 @@ def _function(target: Any) -> Any:
     ):
         return target
     return type(target).__call__
-
-
-def _returned(function: Any) -> Any:
-    try:
-        return getattr(function, "__annotations__", {}).get("return")
-    except Exception:  # Python 3.14 evaluates here, and some name is not there
-        if sys.version_info >= (3, 14):
-            import annotationlib  # noqa: PLC0415  (new in 3.14)
-
-            return annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF).get("return")
-        return None
 
 
 @functools.lru_cache(maxsize=1024)
