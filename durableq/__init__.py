@@ -1,36 +1,44 @@
-"""durableq: durable execution and worker queues for Python that need nothing but Redis."""
+"""durableq: durable execution and worker queues for Python that need nothing but Redis.
 
-from durableq.app import App
-from durableq.client import Client
-from durableq.engine.context import Context
-from durableq.engine.sync import SyncContext
-from durableq.model.backoff import Backoff
-from durableq.model.event import Event
-from durableq.model.function import Function
-from durableq.model.limits import Limits
-from durableq.model.trigger import EventTrigger
-from durableq.words.errors import (
-    CodecError,
-    ConfigError,
-    DurableqError,
-    EventError,
-    ExpressionError,
-    LimitExceeded,
-    NestedStep,
-    NonRetriableError,
-    QueueFull,
-    RedisRefused,
-    RedisUnavailable,
-    RetryAfterError,
-    RunNotFound,
-    SendError,
-    StateLost,
-    StepError,
-    StepTimeout,
-    SyncInLoop,
-    UnknownSchema,
-    WorkerCrashed,
-)
+Names are imported when they are first asked for: the command line lies in this package, and its `--help` must not wait
+for the Redis client. Type checkers read the imports below, programs read `_HOMES`; a test compares the two.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from durableq.app import App
+    from durableq.client import Client
+    from durableq.engine.context import Context
+    from durableq.engine.sync import SyncContext
+    from durableq.model.backoff import Backoff
+    from durableq.model.event import Event
+    from durableq.model.function import Function
+    from durableq.model.limits import Limits
+    from durableq.model.trigger import EventTrigger
+    from durableq.words.errors import (
+        CodecError,
+        ConfigError,
+        DurableqError,
+        EventError,
+        ExpressionError,
+        LimitExceeded,
+        NestedStep,
+        NonRetriableError,
+        QueueFull,
+        RedisRefused,
+        RedisUnavailable,
+        RetryAfterError,
+        RunNotFound,
+        SendError,
+        StateLost,
+        StepError,
+        StepTimeout,
+        SyncInLoop,
+        UnknownSchema,
+        WorkerCrashed,
+    )
 
 __version__ = "0.1.0"
 
@@ -65,3 +73,28 @@ __all__ = [
     "UnknownSchema",
     "WorkerCrashed",
 ]
+
+_HOMES: Final = {
+    "App": "app",
+    "Backoff": "model.backoff",
+    "Client": "client",
+    "Context": "engine.context",
+    "Event": "model.event",
+    "EventTrigger": "model.trigger",
+    "Function": "model.function",
+    "Limits": "model.limits",
+    "SyncContext": "engine.sync",
+}
+"""The module of each public name; of those not listed, the errors, `words.errors`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'words.errors')}"), name)
+    globals()[name] = value  # the next look finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -92,7 +92,9 @@ class Client:
         """Close this loop's connection, and the one of `.sync`."""
         opened = self._opened.pop(asyncio.get_running_loop(), None)
         if opened is not None and opened.pid == os.getpid():
+            opened.opening.cancel()
             await opened.calls.link.close()
+            await asyncio.gather(opened.opening, return_exceptions=True)
         self._portal.close()
 
     async def __aenter__(self) -> Self:

@@ -30,6 +30,7 @@ class Portal:
         self._lock = Lock()
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
 
     def run(self, what: str, coroutine: Coroutine[Any, Any, T]) -> T:
         """Its result, or its exception. `what` is the awaitable form, for the error inside a running loop."""
@@ -43,11 +44,14 @@ class Portal:
         return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
 
     def close(self) -> None:
-        """Stop the thread. A later call starts another."""
+        """Stop the thread, its connection with it. A later call starts another."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
-            if self._loop is not None and self._pid == os.getpid():
-                self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = None
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=2)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         pid = os.getpid()
@@ -58,26 +62,35 @@ class Portal:
             self._pid = pid
         with self._lock:
             if self._loop is None:
-                self._loop = _started_loop()
+                self._loop, self._thread = _started_loop()
             return self._loop
 
 
-def _started_loop() -> asyncio.AbstractEventLoop:
+def _started_loop() -> tuple[asyncio.AbstractEventLoop, Thread]:
     loop = asyncio.new_event_loop()
     started = Signal()
 
     def turn() -> None:
         asyncio.set_event_loop(loop)
         loop.call_soon(started.set)
-        loop.run_forever()
-        for pending in asyncio.all_tasks(loop):
-            pending.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(_end_all())
+            loop.close()
 
-    Thread(target=turn, name="durableq-sync", daemon=True).start()
+    thread = Thread(target=turn, name="durableq-sync", daemon=True)
+    thread.start()
     started.wait()
-    return loop
+    return loop, thread
+
+
+async def _end_all() -> None:
+    """Cancel every other task of this loop and see it end, connections included."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for pending in others:
+        pending.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class SyncClient:
@@ -91,6 +104,10 @@ class SyncClient:
     def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         """As `Client.send`."""
         return self._portal.run("client.send(…)", self._client.send(events))
+
+    def close(self) -> None:
+        """Close the connection that blocking calls use. A later call opens another."""
+        self._portal.close()
 
     def functions(self) -> list[FunctionView]:
         """As `Client.functions`."""

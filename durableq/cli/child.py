@@ -1,6 +1,6 @@
 """The main of a worker's child: `python -m durableq.cli.child READ WRITE TRACE` (file descriptors), started by the parent.
 
-It ignores SIGTERM and SIGINT: signals are the parent's business, and what to do comes by pipe. It leaves by os._exit, so
+It does nothing at SIGTERM and SIGINT: signals are the parent's business, and what to do comes by pipe. It leaves by os._exit, so
 that threads of user code that still run cannot keep it.
 """
 
@@ -23,6 +23,7 @@ from typing import Any, Final
 from durableq.app import App
 from durableq.cli.loading import load_apps
 from durableq.cli.logs import configure_logs
+from durableq.cli.patience import unless
 from durableq.model.config import RELEASE_VARIABLES, WORKER_NAME_VARIABLES, first_of
 from durableq.services.parent import EXIT_CONFIG, EXIT_STATE_LOST
 from durableq.services.pipe import Message, Pipe
@@ -41,15 +42,22 @@ BLOCKING_READ_S: Final = 3.0
 
 def main(argv: Sequence[str]) -> None:
     """Run one child to its end."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Handled by doing nothing rather than ignored: what is ignored stays so in the processes that user code starts.
+    signal.signal(signal.SIGTERM, _nothing)
+    signal.signal(signal.SIGINT, _nothing)
     read_fd, write_fd, trace_fd = (int(text) for text in argv)
+    for fd in (read_fd, write_fd, trace_fd):
+        os.set_inheritable(fd, False)
     settings = WorkerSettings.from_map(_first_message(read_fd)["settings"])
     configure_logs(settings.log_format, settings.log_level)
     code = _run(_Child(settings, read_fd, write_fd, trace_fd))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """SIGTERM and SIGINT are the parent's business."""
 
 
 def _first_message(read_fd: int) -> Message:
@@ -127,7 +135,8 @@ class _Child:
         link = open_link(settings.redis_url, "child", on_change=self._connection_changed)
         bell_link = open_link(settings.redis_url, "child-bell", blocking_s=BLOCKING_READ_S)
         calls, bell_calls = calls_on(link, settings.namespace), calls_on(bell_link, settings.namespace)
-        await open_patiently(calls, settings.redis_url, self._log)
+        if not await unless(self._leaving, open_patiently(calls, settings.redis_url, self._log)):
+            return
         bell_calls.identity = calls.identity
         release = release_of(settings, apps)
         for app in apps:
@@ -156,8 +165,11 @@ class _Child:
             self._pipe.tell(message)
 
     def _told(self, message: Message) -> None:
-        if message.get("do") == "drain":
+        what = message.get("do")
+        if what == "drain":
             self._leaving.set()
+        elif what == "drop" and self._worker is not None:
+            self._worker.lease_lost(message["lease"])
 
     def _parent_gone(self) -> None:
         self._log.warning("parent.gone", then="draining")

@@ -11,6 +11,7 @@ import click
 
 from durableq.cli.logs import configure_logs
 from durableq.cli.options import EXIT_STATE_LOST, explained, log_options, place, redis_options
+from durableq.cli.patience import unless
 from durableq.services.scheduler import Scheduler
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
 from durableq.words.errors import StateLost
@@ -71,20 +72,18 @@ async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, lo
     link = open_link(redis_url, "scheduler", on_change=changed)
     bell_link = open_link(redis_url, "scheduler-bell", blocking_s=10.0)
     calls, bell_calls = calls_on(link, namespace), calls_on(bell_link, namespace)
-    opening = asyncio.create_task(open_patiently(calls, redis_url, log))
-    stop = asyncio.create_task(stopping.wait())
-    await asyncio.wait((opening, stop), return_when=asyncio.FIRST_COMPLETED)
-    if opening.done():
-        opening.result()
+
+    async def begin() -> None:
+        await open_patiently(calls, redis_url, log)
         await check_server(calls, allow_eviction=allow_eviction)
+
+    if await unless(stopping, begin()):
         bell_calls.identity = calls.identity
         scheduler = Scheduler(calls, bell_calls, log, lost)
         scheduler.start()
         log.info("scheduler.working", namespace=namespace)
-        await stop
+        await stopping.wait()
         await scheduler.stop()
-    else:
-        opening.cancel()
     await asyncio.gather(link.close(), bell_link.close())
     log.info("scheduler.left", exit=code)
     return code

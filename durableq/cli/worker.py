@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from durableq.cli.loading import split_references
 from durableq.cli.logs import configure_logs
 from durableq.cli.options import Seconds, explained, log_options, place, redis_options
+from durableq.cli.patience import unless
 from durableq.services.parent import Parent
 from durableq.services.scheduler import Scheduler
 from durableq.services.settings import WorkerSettings
@@ -139,8 +141,18 @@ async def run_worker(settings: WorkerSettings, log: Log) -> int:
     log.info(
         "worker.starting", apps=list(settings.apps), processes=settings.processes, concurrency=settings.concurrency
     )
-    await open_patiently(calls, settings.redis_url, log)
-    await check_server(calls, allow_eviction=settings.allow_eviction)
+
+    async def begin() -> None:
+        await open_patiently(calls, settings.redis_url, log)
+        await check_server(calls, allow_eviction=settings.allow_eviction)
+
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the parent takes them over
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    if not await unless(stopping, begin()):
+        await link.close()
+        log.info("worker.left", exit=0)
+        return 0
     parent = Parent(settings, CHILD, Leases(calls), log)
     if not settings.with_scheduler:
         code = await parent.run()

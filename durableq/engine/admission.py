@@ -18,6 +18,10 @@ from durableq.words.errors import ConfigError, NestedStep
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
 
+_REFUSALS_QUICK = 20
+_REFUSAL_S = 0.05
+"""Later ones take so long, or `while True` around a bare `except` would take the whole loop while it is given its time."""
+
 
 def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
     """Raise unless this is code of the function itself."""
@@ -43,5 +47,6 @@ async def admit(replay: Replay, step_id: str) -> None:
     if replay.phase is Phase.OVER:
         await Pending(loop=replay.loop)
     if replay.phase is Phase.LEAVING:
-        await asyncio.sleep(0)  # or `while True` around a bare `except` would never let the loop go on
+        replay.refusals += 1
+        await asyncio.sleep(0 if replay.refusals < _REFUSALS_QUICK else _REFUSAL_S)
         raise CancelledError(f"step {step_id!r} is asked for while the turn ends: durableq will call the function again")

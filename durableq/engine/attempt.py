@@ -56,6 +56,8 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
         branch.in_body = True
     replay.executing[ask.key] = ask.step_id
     try:
+        if replay.environment.on_body is not None:
+            await replay.environment.on_body(replay.run.run_id, ask.step_id)
         returned = await execute(replay, scope, call.fn, call.body, call.options.timeout_ms)
     except GeneratorExit:
         raise

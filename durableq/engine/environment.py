@@ -62,6 +62,8 @@ class Environment:
     """Where the plain step bodies of `async` functions run, and the branches of `parallel`."""
     abandoned: AbandonedThreads = field(default_factory=AbandonedThreads)
     """Threads given up on that still live; the worker drains when they are many."""
+    on_body: Callable[[str, str], Awaitable[None]] | None = None
+    """Awaited with (run id, step id) right before each body begins; must not raise. None: nobody wants to know."""
     chance: Callable[[], float] = random.random
     """Drawn for the jitter of a retry: 0 to 1."""
     warned: Warned = field(default_factory=Warned)

@@ -64,6 +64,8 @@ class Replay:
         self.moves = 0
         self.ends = 0
         """How often a branch was resumed, and how many have ended: what settling watches."""
+        self.refusals = 0
+        """How many steps were asked for while user code was being left."""
         self.busy_threads = 0
         """How many threads execute function code, between two steps."""
 

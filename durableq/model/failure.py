@@ -35,8 +35,9 @@ class Failure:
         Does not raise, whatever the error does when it is looked at.
         """
         if isinstance(error, StepError):
-            classes = tuple(cut(path, NAME_MAX) for path in error.classes[:_CLASSES_MAX])
-            return cls(cut(error.name, NAME_MAX), cut(error.message, MESSAGE_MAX), cut(error.stack, STACK_MAX), classes)
+            name, message, stack = str(error.name), str(error.message), str(error.stack)
+            classes = tuple(cut(str(path), NAME_MAX) for path in error.classes[:_CLASSES_MAX])
+            return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), cut(stack, STACK_MAX), classes)
         kind = type(error)
         classes = tuple(cut(class_path(base), NAME_MAX) for base in kind.__mro__ if issubclass(base, BaseException))
         return cls(cut(kind.__qualname__, NAME_MAX), _message(error), stack_of(error), classes[:_CLASSES_MAX])

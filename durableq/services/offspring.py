@@ -81,8 +81,15 @@ class Offspring:
 
     def drain(self) -> None:
         self.draining = True
-        if self._pipe is not None:
-            self._pipe.tell({"do": "drain"})
+        self._tell({"do": "drain"})
+
+    def lost_lease(self, lease: str) -> None:
+        """This lease of its is gone: have it drop what is in hand and begin another, unless it has already."""
+        if lease in self.leases:
+            self.leases.remove(lease)
+        if lease == self.lease:
+            self.lease = ""
+            self._tell({"do": "drop", "lease": lease})
 
     def kill(self, reason: str) -> None:
         """SIGKILL. `reason` is how its death is explained; "" for a death that counts against nobody."""
@@ -95,6 +102,10 @@ class Offspring:
 
     def age_s(self) -> float:
         return self._loop.time() - self.started_at_s
+
+    def _tell(self, message: Message) -> None:
+        if self._pipe is not None:
+            self._pipe.tell(message)
 
     def _said(self, message: Message) -> None:
         self.beat_at_s = self._loop.time()

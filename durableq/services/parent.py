@@ -137,13 +137,21 @@ class Parent:
         young = crashed and child.age_s() < YOUNG_S
         self._young_deaths = self._young_deaths + 1 if young else 0
         if self._young_deaths > 1:
-            pause_s = min(RESTART_PAUSE_MAX_S, 0.25 * 2**self._young_deaths) * random.uniform(0.75, 1.25)
+            await self._pause(min(RESTART_PAUSE_MAX_S, 0.25 * 2**self._young_deaths))
+        while not self._stopping.is_set():
             try:
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+                await self._spawn()
                 return
-            except TimeoutError:
-                pass
-        await self._spawn()
+            except OSError as error:  # no memory, no process numbers, no file descriptors: they come back
+                self._log.error("child.not_started", error=str(error))
+                await self._pause(RESTART_PAUSE_MAX_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait about so long, but not beyond the beginning of a drain."""
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds * random.uniform(0.75, 1.25))
+        except TimeoutError:
+            pass
 
     async def _hand_back(self, lease: str, crashed: bool, reason: str) -> None:
         """At once where Redis is there; else as soon as it is back, unless this process is gone by then."""
@@ -193,16 +201,15 @@ class Parent:
 
     async def renew(self) -> None:
         """Push out the living lease of each child."""
-        holders = [child for child in self._children if child.lease]
+        holders = {child.lease: child for child in self._children if child.lease}
         if not holders:
             return
-        expiries = await self._leases.renew_leases([child.lease for child in holders])
-        for child, expiry in zip(holders, expiries, strict=True):
-            if expiry is None and child.lease in child.leases:
-                # Rescued or closed while we were away; the child learns it from its next call and takes a new one.
-                self._log.warning("lease.lost", child=child.pid, lease=child.lease)
-                child.leases.remove(child.lease)
-                child.lease = ""
+        expiries = await self._leases.renew_leases(list(holders))
+        for (lease, child), expiry in zip(holders.items(), expiries, strict=True):
+            if expiry is None:
+                # Rescued while we were away. The child would learn it from its next call, but a long step makes none.
+                self._log.warning("lease.lost", child=child.pid, lease=lease)
+                child.lost_lease(lease)
 
     def kill_stuck(self, stuck_after_s: float) -> None:
         for child in self._children:

@@ -1,6 +1,7 @@
 """What a worker's parent and its children tell each other: one JSON object a line, over a pair of pipes.
 
 Parent to child:   {"do": "drain"}                     stop claiming, finish what is in hand, hand back the rest
+                   {"do": "drop", "lease": id}         this lease is gone: drop what is in hand, begin another
 Child to parent:   {"is": "leased", "lease": id}       this is what to renew, and to hand back if I die
                    {"is": "beat", "in_hand": n}        my loop turns (every second)
                    {"is": "recycle", "why": text}      replace me, and drain me once my successor works

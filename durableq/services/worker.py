@@ -84,13 +84,18 @@ class Worker:
         self._executions: set[asyncio.Task[None]] = set()
         self._lost = False
         self.hand = Hand(1 if duties.alone else duties.concurrency)
-        self.environment = Environment(bodies_max=duties.concurrency, send=self._send, logger=log)
+        self.environment = Environment(
+            bodies_max=duties.concurrency,
+            send=self._send,
+            logger=log,
+            on_body=self._note_doing if duties.alone else None,
+        )
         self._committer = Committer(
             self._runs,
             self._clock,
             log,
             retention=Retention(),
-            on_lease_lost=self._lease_lost,
+            on_lease_lost=self.lease_lost,
             on_state_lost=self._state_lost,
         )
         self._router = Router(self._events, Registry(calls), log)
@@ -114,15 +119,11 @@ class Worker:
             events_wait=self._events_wait,
             deliver=self._deliver,
         )
-        self._claiming = Loop("claimer", _Under(self._claimer, self._lease_lost), log, self._state_lost)
+        self._claiming = Loop("claimer", _Under(self._claimer, self.lease_lost), log, self._state_lost)
         self._routing = Loop("router", _Routing(self._router, self._ready), log, self._state_lost)
         self._listening = Loop("listener", listener, log, self._state_lost)
-        self._reconciling = Loop(
-            "reconciler",
-            _Under(Reconciler(self._runs, self._claimer, self.hand, log), self._lease_lost),
-            log,
-            self._state_lost,
-        )
+        self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
+        self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
 
     async def start(self) -> None:
         """Begin the lease, then the loops. Raises what registering raises."""
@@ -141,11 +142,23 @@ class Worker:
 
     async def renew(self) -> None:
         """Push out the lease: only for a child whose parent is gone."""
-        await self._leases.renew_leases([self._lease])
+        lease = self._lease
+        if (await self._leases.renew_leases([lease]))[0] is None:
+            self.lease_lost(lease)
 
     async def stop_claiming(self) -> None:
         """From here on nothing new comes in hand."""
         await asyncio.gather(self._claiming.stop(), self._routing.stop(), self._reconciling.stop())
+        if self._lost:
+            return
+        # A claim may have been under way: what it was given is a stranger here, and others should have it now.
+        try:
+            async with asyncio.timeout(LEAVING_PATIENCE_S):
+                await self._reconciler.run_once()
+        except StateLost as lost:
+            self._state_lost(lost)
+        except (TimeoutError, DurableqError) as error:
+            self._log.warning("runs.not_compared", error=str(error) or "Redis did not answer in time")
 
     async def drain(self, grace_s: float) -> None:
         """Stop claiming, let what is in hand go on for up to `grace_s`, hand the rest back with the lease."""
@@ -200,9 +213,17 @@ class Worker:
     async def _send(self, events: Sequence[Event[Any]]) -> list[str]:
         return await send(self._events, Prepared(events, Limits(), SystemClock()), patience_s=None)
 
+    async def _note_doing(self, _run_id: str, step_id: str) -> None:
+        """Name the step in Redis before it begins: it may take this process with it at once."""
+        try:
+            await self._runs.note_doing(self._lease, step_id)
+        except DurableqError as error:
+            self._log.warning("step.not_noted", step=step_id, error=str(error))
+
     # --- what goes wrong
 
-    def _lease_lost(self, lease: str) -> None:
+    def lease_lost(self, lease: str) -> None:
+        """This lease has been rescued or closed: drop what is in hand, and begin another."""
         if lease != self._lease or (self._leasing is not None and not self._leasing.done()):
             return
         self._log.warning("lease.lost", lease=lease, in_hand=self.hand.executing)

@@ -69,6 +69,18 @@ class Page(Generic[T]):
 
 
 @dataclass
+class Box(Generic[T]):
+    page: Page[T]
+    more: Box[T] | None = None
+
+
+@dataclass
+class Boxes:
+    orders: Box[Order]
+    refunds: Box[Refund]
+
+
+@dataclass
 class Shipment:
     colour: Colour
     order: Order | None

@@ -82,7 +82,7 @@ class _Compiler:
             return Leaf((type(None),))
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
         if origin is None:
-            return self._of_class(annotation, annotation, {}) if isinstance(annotation, type) else ANY
+            return self._of_class(annotation, {}) if isinstance(annotation, type) else ANY
         if origin is typing.Union or origin is types.UnionType:
             return self._of_union([self.shape(arg, bindings) for arg in args])
         if origin is typing.Literal:
@@ -100,9 +100,9 @@ class _Compiler:
             return Unordered(_SETS[origin], item) if origin in _SETS else Items(_SEQUENCES[origin], item)
         parameters = getattr(origin, "__parameters__", ())
         bound = {name: _unwrapped(arg, bindings) for name, arg in zip(parameters, args, strict=False)}
-        return self._of_class(annotation, origin, bound)
+        return self._of_class(origin, bound)
 
-    def _of_class(self, annotation: Any, cls: type, bindings: Bindings) -> Shape:
+    def _of_class(self, cls: type, bindings: Bindings) -> Shape:
         if is_model(cls):
             raise _InvolvesPydantic
         if is_typeddict(cls):
@@ -111,10 +111,11 @@ class _Compiler:
             return Member(cls)
         if not is_dataclass(cls):
             return _leaf(cls)
-        known = self._records.get(annotation)
+        key = (cls, *bindings.values())
+        known = self._records.get(key)
         if known is not None:
             return known
-        record = self._records[annotation] = Record(cls)
+        record = self._records[key] = Record(cls)
         hints = class_hints(cls)
         for field in fields(cls):
             record.parts[field.name] = self.shape(hints.get(field.name, Any), bindings)

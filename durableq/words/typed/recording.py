@@ -65,11 +65,9 @@ def dump_data(value: Any, *, what: str = "data") -> Any:
     if kind is dict:
         return value
     try:
-        if is_model(kind):
+        if is_model(kind) or is_dataclass(kind):
             shape = shape_of(kind)
-            return shape.dump_for_others(value) if isinstance(shape, Model) else value
-        if is_dataclass(kind):
-            return _dump(shape_of(kind), value)
+            return shape.dump_for_others(value) if isinstance(shape, Model) else _dump(shape, value)
     except Mismatch as mismatch:
         raise _refusal(what, mismatch) from None
     return dict(value) if isinstance(value, Mapping) else value
