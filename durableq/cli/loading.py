@@ -41,10 +41,16 @@ def split_references(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-def _load(reference: str) -> App:
-    module_name, colon, attribute = reference.partition(":")
-    if not colon or not module_name or not attribute:
+def check_reference(reference: str) -> None:
+    """Raise ConfigError unless this is written `MODULE:APP`."""
+    parts = reference.split(":")
+    if len(parts) != 2 or not all(name.isidentifier() for part in parts for name in part.split(".")):
         raise ConfigError(f"app {reference!r} must be written MODULE:APP, such as 'workers.app:app'")
+
+
+def _load(reference: str) -> App:
+    check_reference(reference)
+    module_name, _, attribute = reference.partition(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

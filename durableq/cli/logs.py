@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+
+from durableq.words.telemetry import Log
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("auto", "console", "json")
@@ -30,3 +33,15 @@ def configure_logs(log_format: str = "auto", level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
+
+
+def connection_log(log: Log) -> Callable[[bool, str], None]:
+    """What a link tells when it connects or breaks, as lines of the log."""
+
+    def changed(up: bool, reason: str) -> None:
+        if up:
+            log.info("redis.connected")
+        else:
+            log.warning("redis.lost", reason=reason)
+
+    return changed

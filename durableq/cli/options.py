@@ -7,7 +7,6 @@ Exit codes: 0 done; 1 it failed; 2 the command line is wrong (click); 69 Redis c
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -15,13 +14,12 @@ from typing import Any, Final, TypeVar
 import click
 
 from durableq.cli.logs import FORMATS, LEVELS
-from durableq.model.config import Place, Resolved
-from durableq.store.address import check_url
 from durableq.words.errors import (
     ConfigError,
     DurableqError,
     RedisRefused,
     RedisUnavailable,
+    SendError,
     StateLost,
     UnknownSchema,
 )
@@ -34,18 +32,48 @@ EXIT_CONFIG: Final = 78
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_URL_ORDER: Final = "[DURABLEQ_URL, REDIS_TLS_URL, REDIS_URL, VALKEY_URL; {}default: redis://localhost:6379/0]"
+
 
 def redis_options(command: F) -> F:
-    """--redis-url and --namespace."""
-    command = click.option(
-        "--namespace", metavar="ID", help="The namespace. [DURABLEQ_NAMESPACE; default: default]", default=None
-    )(command)
+    """--redis-url and --namespace, of commands that execute or fire."""
+    return _redis_url(_URL_ORDER.format(""))(namespace_option(command))
+
+
+def redis_or_dev_options(command: F) -> F:
+    """The same, of commands that talk to what runs: `durableq dev` tells them by a file."""
+    return _redis_url(_URL_ORDER.format("what `durableq dev` in this directory says; "))(namespace_option(command))
+
+
+def namespace_option(command: F) -> F:
+    """--namespace."""
     return click.option(
-        "--redis-url",
-        metavar="URL",
+        "--namespace",
+        metavar="ID",
         default=None,
-        help="redis://, rediss:// or unix://. [DURABLEQ_URL, REDIS_TLS_URL, REDIS_URL, VALKEY_URL; "
-        "default: redis://localhost:6379/0]",
+        help="The wall within which apps share events. [DURABLEQ_NAMESPACE; default: default]",
+    )(command)
+
+
+def _redis_url(order: str) -> Callable[[F], F]:
+    return click.option(
+        "--redis-url", metavar="URL", default=None, help=f"A redis://, rediss:// or unix:// URL. {order}"
+    )
+
+
+def json_option(command: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs. Times are unix ms.")(command)
+
+
+def eviction_option(command: F) -> F:
+    """--allow-eviction."""
+    return click.option(
+        "--allow-eviction",
+        is_flag=True,
+        envvar="DURABLEQ_ALLOW_EVICTION",
+        show_envvar=True,
+        help="Work on a Redis that evicts keys when full. It will lose runs.",
     )(command)
 
 
@@ -53,15 +81,16 @@ def log_options(command: F) -> F:
     """--log-format and --log-level."""
     command = click.option(
         "--log-level",
-        type=click.Choice(LEVELS),
+        type=click.Choice(LEVELS, case_sensitive=False),
         default="info",
         envvar="DURABLEQ_LOG_LEVEL",
         show_envvar=True,
         show_default=True,
+        help="The least of what is logged.",
     )(command)
     return click.option(
         "--log-format",
-        type=click.Choice(FORMATS),
+        type=click.Choice(FORMATS, case_sensitive=False),
         default="auto",
         envvar="DURABLEQ_LOG_FORMAT",
         show_envvar=True,
@@ -70,24 +99,12 @@ def log_options(command: F) -> F:
     )(command)
 
 
-def place(redis_url: str | None, namespace: str | None) -> Resolved:
-    """The URL, checked, and the namespace, from options and environment."""
-    found = Place(redis_url, namespace).resolved(os.environ)
-    return Resolved(check_url(found.redis_url), found.namespace)
-
-
-class Seconds(click.ParamType):
-    """A duration on a command line: 25, 25s, 1m30s. In seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return to_ms(param.opts[0] if param else "duration", float(value) if _number(value) else value) / 1000
-        except ConfigError as error:
-            self.fail(str(error), param, ctx)
+def seconds(_ctx: click.Context, param: click.Parameter, value: Any) -> float:
+    """The callback of an option that is a duration: 25, 25s, 1m30s. In seconds."""
+    try:
+        return to_ms(param.opts[0], float(value) if _number(value) else value) / 1000
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _number(text: str) -> bool:
@@ -99,7 +116,7 @@ def _number(text: str) -> bool:
 
 
 def explained(command: F) -> F:
-    """Turn our errors into one line on stderr and an exit code."""
+    """Turn our errors into lines on stderr and an exit code."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -107,6 +124,8 @@ def explained(command: F) -> F:
             return command(*args, **kwargs)
         except DurableqError as error:
             click.echo(f"durableq: {error}", err=True)
+            for note in getattr(error, "__notes__", ()):
+                click.echo(f"  {note}", err=True)
             sys.exit(exit_code(error))
 
     return wrapped  # type: ignore[return-value]
@@ -118,6 +137,8 @@ def exit_code(error: DurableqError) -> int:
         return EXIT_CONFIG
     if isinstance(error, StateLost):
         return EXIT_STATE_LOST
+    if isinstance(error, SendError) and isinstance(error.__cause__, RedisUnavailable):
+        return EXIT_UNAVAILABLE
     if isinstance(error, RedisUnavailable):
         return EXIT_UNAVAILABLE
     return EXIT_FAILED

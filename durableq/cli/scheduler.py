@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 import click
 
-from durableq.cli.logs import configure_logs
-from durableq.cli.options import EXIT_STATE_LOST, explained, log_options, place, redis_options
-from durableq.cli.patience import unless
-from durableq.services.scheduler import Scheduler
+from durableq.cli.loading import check_reference
+from durableq.cli.logs import configure_logs, connection_log
+from durableq.cli.options import EXIT_STATE_LOST, eviction_option, explained, log_options, redis_options
+from durableq.cli.patience import ignore_stops, told_to_stop, unless
+from durableq.cli.places import find
+from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
 from durableq.words.errors import StateLost
 from durableq.words.telemetry import Log, get_log
@@ -21,13 +22,7 @@ from durableq.words.telemetry import Log, get_log
 @click.command("scheduler")
 @click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")
 @redis_options
-@click.option(
-    "--allow-eviction",
-    is_flag=True,
-    envvar="DURABLEQ_ALLOW_EVICTION",
-    show_envvar=True,
-    help="Work on a Redis that evicts keys when full. It will lose runs.",
-)
+@eviction_option
 @log_options
 @explained
 def command(
@@ -40,18 +35,19 @@ def command(
 ) -> None:
     """Fire timers and rescue the runs of dead workers, for a whole namespace. Any number may run.
 
-    No app is needed; one may be named, as for a worker, and is not loaded.
+    No app is needed. One may be named, so that a Procfile's lines look alike; it is not loaded.
     """
-    found = place(redis_url, namespace)
+    for reference in apps:
+        check_reference(reference)
+    found = find(redis_url, namespace)
     configure_logs(log_format, log_level)
-    sys.exit(
-        asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, get_log(scheduler=os.getpid())))
-    )
+    log = get_log(scheduler=os.getpid())
+    sys.exit(asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, log)))
 
 
 async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, log: Log) -> int:
-    """A scheduler from start to exit code."""
-    stopping = asyncio.Event()
+    """A scheduler from start to exit code. Raises what settings and servers are refused with."""
+    stopping = told_to_stop()
     code = 0
 
     def lost(error: StateLost) -> None:
@@ -60,30 +56,24 @@ async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, lo
         code = EXIT_STATE_LOST
         stopping.set()
 
-    def changed(up: bool, reason: str) -> None:
-        if up:
-            log.info("redis.connected")
-        else:
-            log.warning("redis.lost", reason=reason)
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    link = open_link(redis_url, "scheduler", on_change=changed)
-    bell_link = open_link(redis_url, "scheduler-bell", blocking_s=10.0)
+    link = open_link(redis_url, "scheduler", on_change=connection_log(log))
+    bell_link = open_link(redis_url, "scheduler-bell", blocking_s=BELL_BLOCK_MS / 1000)
     calls, bell_calls = calls_on(link, namespace), calls_on(bell_link, namespace)
 
     async def begin() -> None:
         await open_patiently(calls, redis_url, log)
         await check_server(calls, allow_eviction=allow_eviction)
 
-    if await unless(stopping, begin()):
-        bell_calls.identity = calls.identity
-        scheduler = Scheduler(calls, bell_calls, log, lost)
-        scheduler.start()
-        log.info("scheduler.working", namespace=namespace)
-        await stopping.wait()
-        await scheduler.stop()
-    await asyncio.gather(link.close(), bell_link.close())
+    try:
+        if await unless(stopping, begin()):
+            bell_calls.identity = calls.identity
+            scheduler = Scheduler(calls, bell_calls, log, lost)
+            scheduler.start()
+            log.info("scheduler.working", namespace=namespace)
+            await stopping.wait()
+            ignore_stops()
+            await scheduler.stop()
+    finally:
+        await asyncio.gather(link.close(), bell_link.close())
     log.info("scheduler.left", exit=code)
     return code

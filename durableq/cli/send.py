@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import click
 
-from durableq.cli.options import explained, place, redis_options
+from durableq.cli.options import explained, json_option, redis_or_dev_options
+from durableq.cli.places import find
 from durableq.client import Client
 from durableq.model.event import Event
-from durableq.words.errors import EventError
+from durableq.words.errors import EventError, LimitExceeded, RedisRefused, SendError
 
 
 @click.command("send")
@@ -21,8 +23,8 @@ from durableq.words.errors import EventError
 @click.option(
     "--ts", type=int, default=None, metavar="MS", help="Unix ms; in the future it delays the runs that start."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@redis_options
+@json_option
+@redis_or_dev_options
 @explained
 def command(
     name: str,
@@ -33,24 +35,40 @@ def command(
     redis_url: str | None,
     namespace: str | None,
 ) -> None:
-    """Send the event NAME and print its id."""
-    event: Event[Any] = Event(name, _data(data), id=event_id, ts=ts)
-    found = place(redis_url, namespace)
+    """Send the event NAME and print its id.
+
+    Prints it only once Redis has the event. If Redis is away it says within 2 s whether the event may have been stored.
+    """
+    found = find(redis_url, namespace, or_dev=True)
+    event = _event(name, data, event_id, ts)
 
     async def send() -> list[str]:
         async with Client(found.redis_url, namespace=found.namespace) as client:
-            return await client.send(event)
+            try:
+                return await client.send(event)
+            except (SendError, RedisRefused) as error:
+                error.add_note(found.told())
+                raise
+            except LimitExceeded as error:
+                raise click.UsageError(str(error)) from None
 
     (accepted,) = asyncio.run(send())
     click.echo(json.dumps({"id": accepted, "name": name}) if as_json else accepted)
 
 
+def _event(name: str, data: str, event_id: str | None, ts: int | None) -> Event[Any]:
+    try:
+        return Event(name, _data(data), id=event_id, ts=ts)
+    except EventError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _data(text: str) -> dict[str, Any]:
-    source = click.get_text_stream("stdin").read() if text == "-" else text
+    source = sys.stdin.read() if text == "-" else text
     try:
         value = json.loads(source)
-    except ValueError as error:
-        raise EventError(f"--data must be JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"--data must be a JSON object: {error}") from None
     if not isinstance(value, dict):
         raise EventError(f"--data must be a JSON object, not {type(value).__name__}")
     return value

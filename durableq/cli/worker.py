@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import signal
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import click
 
-from durableq.cli.loading import split_references
-from durableq.cli.logs import configure_logs
-from durableq.cli.options import Seconds, explained, log_options, place, redis_options
-from durableq.cli.patience import unless
-from durableq.services.parent import Parent
-from durableq.services.scheduler import Scheduler
+from durableq.cli.loading import check_reference, split_references
+from durableq.cli.logs import configure_logs, connection_log
+from durableq.cli.options import eviction_option, explained, log_options, redis_options, seconds
+from durableq.cli.patience import ignore_stops, told_to_stop, unless
+from durableq.cli.places import find
+from durableq.services.parent import EXIT_OK, Parent
+from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.services.settings import WorkerSettings
+from durableq.store.calls import Calls
 from durableq.store.leases import Leases
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
-from durableq.words.errors import ConfigError
 from durableq.words.telemetry import Log, get_log
 
 CHILD = (sys.executable, "-m", "durableq.cli.child")
@@ -48,7 +50,8 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
 )
 @click.option(
     "--grace",
-    type=Seconds(),
+    callback=seconds,
+    metavar="DURATION",
     default="25s",
     show_default=True,
     envvar="DURABLEQ_GRACE",
@@ -57,7 +60,8 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
 )
 @click.option(
     "--stuck-after",
-    type=Seconds(),
+    callback=seconds,
+    metavar="DURATION",
     default="10m",
     show_default=True,
     envvar="DURABLEQ_STUCK_AFTER",
@@ -95,13 +99,7 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
     show_envvar=True,
     help="The deployment's id. Default: the platform's release, else a hash of the declarations.",
 )
-@click.option(
-    "--allow-eviction",
-    is_flag=True,
-    envvar="DURABLEQ_ALLOW_EVICTION",
-    show_envvar=True,
-    help="Work on a Redis that evicts keys when full. It will lose runs.",
-)
+@eviction_option
 @log_options
 @explained
 def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None, **options: Any) -> None:
@@ -110,7 +108,7 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
     SIGTERM stops claiming, finishes what is in hand for up to --grace, hands the rest back and exits 0.
     Redis away is waited for.
     """
-    found = place(redis_url, namespace)
+    found = find(redis_url, namespace)
     settings = WorkerSettings(
         apps=apps or split_references(os.environ.get("DURABLEQ_APP", "")),
         redis_url=found.redis_url,
@@ -128,53 +126,53 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
         log_level=options["log_level"],
     )
     for reference in settings.apps:
-        if reference.count(":") != 1:
-            raise ConfigError(f"app {reference!r} must be written MODULE:APP, such as 'workers.app:app'")
+        check_reference(reference)
     configure_logs(settings.log_format, settings.log_level)
     sys.exit(asyncio.run(run_worker(settings, get_log(worker=os.getpid()))))
 
 
-async def run_worker(settings: WorkerSettings, log: Log) -> int:
-    """A worker from start to exit code. Raises what settings and servers are refused with."""
-    link = open_link(settings.redis_url, "parent", on_change=_said(log))
+async def run_worker(settings: WorkerSettings, log: Log, stopping: asyncio.Event | None = None) -> int:
+    """A worker from start to exit code. Raises what settings and servers are refused with.
+
+    `stopping`, if given, is what signals set until the parent handles them.
+    """
+    stopping = stopping or told_to_stop()
+    link = open_link(settings.redis_url, "parent", on_change=connection_log(log))
     calls = calls_on(link, settings.namespace)
     log.info(
         "worker.starting", apps=list(settings.apps), processes=settings.processes, concurrency=settings.concurrency
     )
+    code = EXIT_OK
 
     async def begin() -> None:
         await open_patiently(calls, settings.redis_url, log)
         await check_server(calls, allow_eviction=settings.allow_eviction)
 
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):  # until the parent takes them over
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    if not await unless(stopping, begin()):
+    try:
+        if await unless(stopping, begin()):
+            parent = Parent(settings, CHILD, Leases(calls), log)
+            async with _scheduling(settings, calls, parent, log):
+                code = await parent.run()
+                ignore_stops()
+    finally:
         await link.close()
-        log.info("worker.left", exit=0)
-        return 0
-    parent = Parent(settings, CHILD, Leases(calls), log)
-    if not settings.with_scheduler:
-        code = await parent.run()
-    else:
-        bell_link = open_link(settings.redis_url, "scheduler-bell", blocking_s=10.0)
-        bell_calls = calls_on(bell_link, settings.namespace)
-        bell_calls.identity = calls.identity
-        scheduler = Scheduler(calls, bell_calls, log, parent.state_lost)
-        scheduler.start()
-        code = await parent.run()
-        await scheduler.stop()
-        await bell_link.close()
-    await link.close()
     log.info("worker.left", exit=code)
     return code
 
 
-def _said(log: Log) -> Any:
-    def changed(up: bool, reason: str) -> None:
-        if up:
-            log.info("redis.connected")
-        else:
-            log.warning("redis.lost", reason=reason)
-
-    return changed
+@contextlib.asynccontextmanager
+async def _scheduling(settings: WorkerSettings, calls: Calls, parent: Parent, log: Log) -> AsyncIterator[None]:
+    """A scheduler beside the parent, where one is wanted."""
+    if not settings.with_scheduler:
+        yield
+        return
+    bell_link = open_link(settings.redis_url, "scheduler-bell", blocking_s=BELL_BLOCK_MS / 1000)
+    bell_calls = calls_on(bell_link, settings.namespace)
+    bell_calls.identity = calls.identity
+    scheduler = Scheduler(calls, bell_calls, log, parent.state_lost)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        await scheduler.stop()
+        await bell_link.close()

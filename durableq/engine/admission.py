@@ -49,4 +49,6 @@ async def admit(replay: Replay, step_id: str) -> None:
     if replay.phase is Phase.LEAVING:
         replay.refusals += 1
         await asyncio.sleep(0 if replay.refusals < _REFUSALS_QUICK else _REFUSAL_S)
-        raise CancelledError(f"step {step_id!r} is asked for while the turn ends: durableq will call the function again")
+        raise CancelledError(
+            f"step {step_id!r} is asked for while the turn ends: durableq will call the function again"
+        )

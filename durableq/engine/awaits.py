@@ -114,7 +114,9 @@ def under_timeout(branch: Branch) -> bool:
             continue
         if frame.f_code is asyncio.wait_for.__code__ and frame.f_locals.get("timeout") is not None:
             return True
-        for referent in gc.get_referents(coroutine):  # an open `async with` keeps its manager's exit on the frame's stack
+        for referent in gc.get_referents(
+            coroutine
+        ):  # an open `async with` keeps its manager's exit on the frame's stack
             manager = getattr(referent, "__self__", referent)
             if isinstance(manager, asyncio.Timeout) and manager.when() is not None:
                 return True

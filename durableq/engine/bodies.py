@@ -37,8 +37,9 @@ async def execute(replay: Replay, scope: Scope, fn: Callable[..., Any], body: Bo
     """What the body returns. `body` is the call of `fn`, the user's callable, whose kind says where it is executed."""
     if timeout_ms is None:
         return await _execute(replay, scope, fn, body)
+    timeout = asyncio.timeout(timeout_ms / 1000)
     try:
-        async with asyncio.timeout(timeout_ms / 1000) as timeout:
+        async with timeout:
             return await _execute(replay, scope, fn, body)
     except TimeoutError as error:
         if not timeout.expired():
@@ -64,7 +65,9 @@ async def _execute_plain(replay: Replay, scope: Scope, body: Body) -> Any:
     edge = replay.current.edge if replay.current is not None else None
     environment = replay.environment
     if edge is not None:
-        work = Work(partial(_as_step, scope, body), replay.loop, environment.abandoned, replay.run.run_id, scope.step_key)
+        work = Work(
+            partial(_as_step, scope, body), replay.loop, environment.abandoned, replay.run.run_id, scope.step_key
+        )
         edge.give(work)
     else:
         body = partial(copy_context().run, body)
@@ -87,7 +90,9 @@ class Work:
 
     __slots__ = ("_abandoned", "_body", "_future", "_given_up", "_loop", "_name", "ended")
 
-    def __init__(self, body: Body, loop: AbstractEventLoop, abandoned: AbandonedThreads, run_id: str, step_key: str) -> None:
+    def __init__(
+        self, body: Body, loop: AbstractEventLoop, abandoned: AbandonedThreads, run_id: str, step_key: str
+    ) -> None:
         self._body = body
         self._loop = loop
         self._abandoned = abandoned

@@ -40,7 +40,20 @@ if TYPE_CHECKING:
 class Conductor:
     """Holds what a replay has asked for and decides its order."""
 
-    __slots__ = ("_due", "_flying", "_fresh", "_lingering", "_parked", "_replay", "_settler", "_starts", "_ticket", "_timer", "_waits", "bodies")
+    __slots__ = (
+        "_due",
+        "_flying",
+        "_fresh",
+        "_lingering",
+        "_parked",
+        "_replay",
+        "_settler",
+        "_starts",
+        "_ticket",
+        "_timer",
+        "_waits",
+        "bodies",
+    )
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
@@ -311,7 +324,9 @@ class Conductor:
             return  # the turn is ending; what it cancels is no decision of user code
         now_ms = replay.port.now_ms()
         blob = Abandonment(ask.step_id, now_ms - ask.asked_at_ms).encode()
-        note = StepNote(ask.op, ask.step_id, ask.attempt, ask.asked_at_ms, ask.started_at_ms or now_ms, now_ms, "Abandoned")
+        note = StepNote(
+            ask.op, ask.step_id, ask.attempt, ask.asked_at_ms, ask.started_at_ms or now_ms, now_ms, "Abandoned"
+        )
         kind = MemoKind.ABANDONED
         replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
 

@@ -52,7 +52,19 @@ class ClaimedRun:
 class Execution:
     """One turn of one run. `run` is called once."""
 
-    __slots__ = ("_abandoned", "_replay", "claimed", "environment", "events", "function", "loop", "memos", "outside", "port", "reports")
+    __slots__ = (
+        "_abandoned",
+        "_replay",
+        "claimed",
+        "environment",
+        "events",
+        "function",
+        "loop",
+        "memos",
+        "outside",
+        "port",
+        "reports",
+    )
 
     def __init__(self, function: Function[Any], run: ClaimedRun, port: Port, environment: Environment) -> None:
         self.function = function

@@ -10,7 +10,6 @@ Either way `finally` blocks run, steps asked for in them are refused quietly, an
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import linecache
 from asyncio import Future
@@ -80,35 +79,27 @@ def swallowed_by(edges: Sequence[Edge]) -> NonRetriableError | None:
 
 
 def _catching_line(interrupt: BaseException) -> str:
-    """`file:line` of the `except` (or of a `finally` that returns) where the interrupt's way up ended."""
+    """`file:line` of the `except` where the interrupt's way up ended; of the call below it if that cannot be found.
+
+    Read from the text: parsing is of no use where the source is not there, and the layout tells as much.
+    """
     trace = interrupt.__traceback__
     if trace is None:
         return "The function"
     file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-    try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-    except SyntaxError:
+    lines = linecache.getlines(file)
+    if line > len(lines):
         return f"{file}:{line}"
-    around = [node for node in ast.walk(tree) if isinstance(node, ast.Try) and _spans(node, line) and _catches(node)]
-    if not around:
-        return f"{file}:{line}"
-    innermost = max(around, key=lambda node: node.lineno)
-    return f"{file}:{_line_of_handler(innermost)}"
+    within = _indent(lines[line - 1])
+    for number, text in enumerate(lines[line:], line + 1):
+        words = text.strip()
+        if words and _indent(text) < within:
+            if words.startswith("except:") or (words.startswith("except") and "BaseException" in words):
+                return f"{file}:{number}"
+            if not words.startswith(("except", "else", "finally")):
+                within = _indent(text)
+    return f"{file}:{line}"
 
 
-def _spans(node: ast.Try, line: int) -> bool:
-    return node.body[0].lineno <= line <= (node.body[-1].end_lineno or node.body[-1].lineno)
-
-
-def _catches(node: ast.Try) -> bool:
-    return _line_of_handler(node) != 0
-
-
-def _line_of_handler(node: ast.Try) -> int:
-    for handler in node.handlers:
-        if handler.type is None or any(isinstance(n, ast.Name) and n.id == "BaseException" for n in ast.walk(handler.type)):
-            return handler.lineno
-    for statement in node.finalbody:
-        if any(isinstance(n, (ast.Return, ast.Break, ast.Continue)) for n in ast.walk(statement)):
-            return statement.lineno
-    return 0
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())

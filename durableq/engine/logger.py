@@ -26,7 +26,9 @@ class ReplaySilentLogger:
     def of(cls, replay: Replay, attempt: int, step_id: str) -> ReplaySilentLogger:
         """The logger of a run, or of one attempt of a step of it."""
         run = replay.run
-        bound = replay.environment.logger.bind(app=run.app_id, function=run.function_id, run=run.run_id, attempt=attempt)
+        bound = replay.environment.logger.bind(
+            app=run.app_id, function=run.function_id, run=run.run_id, attempt=attempt
+        )
         if step_id:
             return cls(bound.bind(step=step_id), _always)
         return cls(bound, replay.reading.is_live)
@@ -77,4 +79,3 @@ class ReplaySilentLogger:
 
 def _always() -> bool:
     return True
-

@@ -20,7 +20,9 @@ class StepOptions:
     output_type: Any = None
 
     @classmethod
-    def of(cls, retries: int | None, timeout: Duration | None, backoff: Backoff | None, output_type: Any) -> StepOptions:
+    def of(
+        cls, retries: int | None, timeout: Duration | None, backoff: Backoff | None, output_type: Any
+    ) -> StepOptions:
         """Checked options. ConfigError names the option, the rule and the value."""
         if backoff is not None and not isinstance(backoff, Backoff):
             raise ConfigError(

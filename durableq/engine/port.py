@@ -36,9 +36,11 @@ class StepNote(NamedTuple):
     step_id: str
     attempt: int
     asked_at_ms: int
-    """When user code asked for the step; `started_at_ms` is when its body began, `ended_at_ms` when it ended or the wait began."""
+    """When user code asked for the step."""
     started_at_ms: int
+    """When its body began."""
     ended_at_ms: int
+    """When its body ended, or the wait began."""
     error: str
     """The error's class name, or "" for none."""
 

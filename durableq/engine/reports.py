@@ -28,7 +28,11 @@ class Reports:
 
     def step_failed(self, ask: Ask, failure: Failure, decision: Decision) -> None:
         """An attempt at a step has failed."""
-        fields: dict[str, Any] = {"step": ask.step_id, "attempt": ask.attempt, "error": f"{failure.name}: {failure.message}"}
+        fields: dict[str, Any] = {
+            "step": ask.step_id,
+            "attempt": ask.attempt,
+            "error": f"{failure.name}: {failure.message}",
+        }
         if isinstance(decision, Retry):
             fields["retry_in"] = format_ms(decision.delay_ms)
             if decision.warning:

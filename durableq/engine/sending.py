@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from durableq.engine.replay import Replay
 
 
-def sending(replay: Replay, step_key: str, events: Event[Any] | Sequence[Event[Any]]) -> Callable[[], Awaitable[list[str]]]:
+def sending(
+    replay: Replay, step_key: str, events: Event[Any] | Sequence[Event[Any]]
+) -> Callable[[], Awaitable[list[str]]]:
     """The body that sends these events. Raises EventError, when called, for what is no event."""
 
     async def send() -> list[str]:

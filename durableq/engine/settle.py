@@ -38,7 +38,19 @@ has no order of its own, so going on costs nothing but that."""
 class Settler:
     """Calls `settled` when the run has come to rest after `touch`."""
 
-    __slots__ = ("_ends", "_loop", "_moves", "_needed", "_outside", "_patience", "_quiet", "_replay", "_settled", "_turns", "_watching")
+    __slots__ = (
+        "_ends",
+        "_loop",
+        "_moves",
+        "_needed",
+        "_outside",
+        "_patience",
+        "_quiet",
+        "_replay",
+        "_settled",
+        "_turns",
+        "_watching",
+    )
 
     def __init__(self, replay: Replay, loop: AbstractEventLoop, outside: Context, settled: Callable[[], None]) -> None:
         self._replay = replay

@@ -21,10 +21,10 @@ from durableq.words.periods import Duration, to_ms, when_ms
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
 
+# The verbs return Coroutine[object, object, T], since mypy loses the types in a gather of Coroutine[Any, Any, T].
 P = ParamSpec("P")
 T = TypeVar("T")
 Out = TypeVar("Out", covariant=True)
-
 
 
 class Step:
@@ -39,10 +39,12 @@ class Step:
     @overload
     def run(
         self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, T]: ...
+    ) -> Coroutine[object, object, T]: ...
     @overload
-    def run(self, id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]: ...
-    def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    def run(
+        self, id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[object, object, T]: ...
+    def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[object, object, Any]:
         """Execute `fn(*args, **kwargs)` at least once and record what it returns, once.
 
         Args:
@@ -65,7 +67,7 @@ class Step:
         naming.called(key, id, coroutine)
         return coroutine
 
-    def sleep(self, id: str, duration: Duration) -> Coroutine[Any, Any, None]:
+    def sleep(self, id: str, duration: Duration) -> Coroutine[object, object, None]:
         """Wait for this long: a timedelta, text such as "10m", or seconds; at most 366 days. Holds no worker meanwhile.
 
         Raises ConfigError for a duration or an id that is not allowed.
@@ -74,7 +76,7 @@ class Step:
         length_ms = to_ms(f"sleep {id!r}", duration)
         return self._sleep(id, "sleep", lambda now_ms: now_ms + length_ms)
 
-    def sleep_until(self, id: str, when: datetime | str | float) -> Coroutine[Any, Any, None]:
+    def sleep_until(self, id: str, when: datetime | str | float) -> Coroutine[object, object, None]:
         """Wait until this time: an aware datetime, ISO 8601 text with an offset, or unix seconds. The past is no wait.
 
         Raises ConfigError for a time without zone or more than 366 days ahead, or an id that is not allowed.
@@ -83,7 +85,7 @@ class Step:
         at_ms = when_ms(f"sleep_until {id!r}", when, self._replay.port.now_ms())
         return self._sleep(id, "sleep_until", lambda _now_ms: at_ms)
 
-    def send_event(self, id: str, events: Event[Any] | Sequence[Event[Any]]) -> Coroutine[Any, Any, list[str]]:
+    def send_event(self, id: str, events: Event[Any] | Sequence[Event[Any]]) -> Coroutine[object, object, list[str]]:
         """Send an event or several, as a step. Returns their ids, in their order.
 
         Events without an id of their own get one that stays the same over attempts, so none is sent twice.
@@ -149,7 +151,7 @@ class Step:
         self._replay.naming.begun(call.key)
         return await perform(self._replay, call)
 
-    def _sleep(self, id: str, op: str, due_at_ms: Callable[[int], int]) -> Coroutine[Any, Any, None]:
+    def _sleep(self, id: str, op: str, due_at_ms: Callable[[int], int]) -> Coroutine[object, object, None]:
         naming = self._replay.naming
         key = naming.key(id)
         coroutine = self._begin_sleep(key, id, op, due_at_ms)
@@ -167,6 +169,8 @@ class TypedStep(Protocol[Out]):
     At run time it is a Step.
     """
 
-    def run(self, id: str, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Out]:
+    def run(
+        self, id: str, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[object, object, Out]:
         """As `Step.run`."""
         ...

@@ -158,8 +158,11 @@ async def _parallel(
         for branch, own in zip(branches, variables, strict=True)
     ]
     if tasks:
-        # A wait of our own, not gather: the first error must not be told before the others have ended.
+        # Not gather: the first error must not be told before the others have ended, and each must be looked at.
         await asyncio.wait(tasks)
+    errors = [error for task in tasks if (error := task.exception()) is not None]
+    if errors:
+        raise errors[0]
     return tuple(task.result() for task in tasks)
 
 

@@ -60,8 +60,11 @@ class Claimer:
         self._number = 0
 
     async def run_once(self) -> float:
-        room = min(BATCH, self._hand.room)
-        if room <= 0:
+        # Half of the places at most: while the code of one half executes, the other half's commit and claim travel, so
+        # that neither this process nor Redis waits for the other.
+        room = min(BATCH, self._hand.room, (self._hand.places + 1) // 2)
+        # Alone means that Redis, too, knows of nothing else in hand: a claim that overtakes the last commit gets nothing.
+        if room <= 0 or (self._alone and not self._hand.empty):
             self.wanting = False
             await self._hand.changed()
             return 0.0
@@ -70,8 +73,9 @@ class Claimer:
         if claim.unrouted:
             self._events_wait()
         if self._alone:
-            if not claim.runs:
-                self._nothing_left()
+            if claim.runs:
+                return 0.0
+            self._nothing_left()
             return self._poll_s
         if claim.suspects:
             self._suspects_wait()

@@ -22,7 +22,7 @@ class Hand:
     """Runs of one child under one lease."""
 
     def __init__(self, places: int) -> None:
-        self._places = places
+        self.places = places
         self._executing: dict[str, Held] = {}
         self._confirming: dict[str, Held] = {}
         self._changed = asyncio.Event()
@@ -31,7 +31,7 @@ class Hand:
     @property
     def room(self) -> int:
         """Free places."""
-        return self._places - len(self._executing)
+        return self.places - len(self._executing)
 
     @property
     def executing(self) -> int:

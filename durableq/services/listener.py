@@ -28,13 +28,16 @@ class Listener:
         claimer: Claimer,
         apps: Sequence[str],
         *,
+        alone: bool,
         ready: Callable[[], None],
         events_wait: Callable[[], None],
         deliver: Callable[[str, str, Memo], None],
     ) -> None:
         self._bells = bells
         self._claimer = claimer
-        self._apps = apps
+        # A child for suspects leaves every ring to those who can answer it.
+        self._apps = () if alone else apps
+        self._events = not alone
         self._ready = ready
         self._events_wait = events_wait
         self._deliver = deliver
@@ -43,7 +46,7 @@ class Listener:
         wanting = self._claimer.wanting
         rung = await self._bells.wait(
             apps=self._apps if wanting else (),
-            events=True,
+            events=self._events,
             timers=False,
             inbox=self._claimer.lease,
             block_ms=QUIET_MS if wanting else FULL_MS,

@@ -68,9 +68,10 @@ class Parent:
             await self._stopping.wait()
             await self._drain()
         finally:
+            await asyncio.gather(renewer.stop(), watch.stop())
+            # Last, with nothing awaited behind it: a second SIGTERM must not meet a process without a handler.
             loop.remove_signal_handler(signal.SIGTERM)
             loop.remove_signal_handler(signal.SIGINT)
-            await asyncio.gather(renewer.stop(), watch.stop())
         return self._exit_code
 
     def stop(self, exit_code: int = EXIT_OK) -> None:

@@ -43,7 +43,10 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run. Times in ms, 0: not yet. `event`, `steps`, `result` and `error` are there when one run was asked for."""
+    """A run. Times in ms, 0: not yet. `event`, `steps`, `result` and `error` are there when one run was asked for.
+
+    `error` is what the run failed with; before its end, what the last attempt of the code outside steps met.
+    """
 
     id: str
     function: str
@@ -90,12 +93,20 @@ def run_view(stored: RunRow | RunDetails) -> RunView:
         result = _value(stored.output) if stored.output else None
     elif row.state is State.FAILED:
         error = error_view(stored.output)
+    elif row.attempt:
+        error = _last_attempt(stored)
     try:
         event = decode_event(stored.input, f"{row.created_at_ms}-0") if stored.input else None
     except CodecError:
         event = None
     crashes = tuple(entry.note.decode("utf-8", "replace") for entry in stored.history if entry.verb == "crashed")
     return _view(row, event=event, steps=_steps(stored), result=result, error=error, crashes=crashes)
+
+
+def _last_attempt(stored: RunDetails) -> ErrorView | None:
+    """What the last attempt of the code outside steps met, of a run that may still try again."""
+    met = [entry.note for entry in stored.history if entry.verb == "retry"]
+    return error_view(met[-1]) if met else None
 
 
 def _view(row: RunRow, **more: Any) -> RunView:

@@ -115,6 +115,7 @@ class Worker:
             Bells(bell_calls),
             self._claimer,
             duties.app_ids,
+            alone=duties.alone,
             ready=self._ready,
             events_wait=self._events_wait,
             deliver=self._deliver,

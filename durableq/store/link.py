@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -40,16 +41,18 @@ class Connection(Protocol):
 
     async def connect(self) -> None: ...
     async def disconnect(self, nowait: bool = False) -> None: ...
-    def pack_command(self, *args: Any) -> list[bytes]: ...
     async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None: ...
     async def read_response(self) -> Reply: ...
 
 
 class _Call:
-    __slots__ = ("args", "future", "script", "written")
+    __slots__ = ("args", "future", "packed", "script", "written")
 
     def __init__(self, args: tuple[Any, ...], future: asyncio.Future[Reply], script: Script | None) -> None:
         self.args = args
+        # Packed here and not when it is written, so that arguments which Redis cannot take are the caller's error; and
+        # by hiredis, which takes a sixth of the time of a connection's own pack_command.
+        self.packed: bytes = pack_command(args)
         self.future = future
         self.script = script
         self.written = False
@@ -113,7 +116,11 @@ class Link:
 
     async def within(self, seconds: float, future: asyncio.Future[Reply]) -> Reply:
         """Await a call of this link, giving it up after this time. Raises Unavailable, which says whether it was sent."""
-        done, _ = await asyncio.wait((future,), timeout=seconds)
+        try:
+            done, _ = await asyncio.wait((future,), timeout=seconds)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
         if done:
             return future.result()
         written = any(call.future is future for call in self._sent) or any(
@@ -197,7 +204,7 @@ class Link:
                     if helper.done():
                         helper.result()
                 if self._outbox:
-                    await connection.send_packed_command(self._packed(connection), check_health=False)
+                    await connection.send_packed_command(self._packed(), check_health=False)
         finally:
             self._wanted = None
             for helper in (reader, watch):
@@ -207,7 +214,7 @@ class Link:
                 if not helper.cancelled():
                     helper.exception()
 
-    def _packed(self, connection: Connection) -> list[bytes]:
+    def _packed(self) -> list[bytes]:
         """Move everything in the outbox to the sent calls, as bytes for one write."""
         parts: list[bytes] = []
         while self._outbox:
@@ -216,7 +223,7 @@ class Link:
                 continue
             call.written = True
             self._sent.append(call)
-            parts.extend(connection.pack_command(*call.args))
+            parts.append(call.packed)
         return parts
 
     async def _read(self, connection: Connection) -> None:
@@ -270,8 +277,7 @@ class Link:
 
 def _with_text(call: _Call, script: Script) -> _Call:
     """EVAL instead of EVALSHA: it also makes Redis remember the script."""
-    call.args = ("EVAL", script.text, *call.args[2:])
-    return call
+    return _Call(("EVAL", script.text, *call.args[2:]), call.future, script)
 
 
 async def _drop(connection: Connection) -> None:

@@ -30,10 +30,11 @@ MEASUREMENTS: Final[dict[str, Callable[[Setting], Awaitable[list[list[Figure]]]]
 }
 
 
+
 def main() -> int:
     """Measure what was asked for, show it, write it. Returns the exit code."""
     options = _options()
-    setting = Setting(options.server, options.rounds or (2 if options.short else 5), options.short, not options.no_uvloop)
+    setting = Setting(options.server, options.rounds or (2 if options.short else 5), options.short, not options.no_uvloop, options.first)
     measured: dict[str, list[Summary]] = {}
     try:
         about = _about(setting)
@@ -67,12 +68,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="instead of 5, or 2 with --short")
     parser.add_argument("--server", choices=["redis", "valkey"], default="redis", help="redis-server on PATH, or the embedded Valkey")
     parser.add_argument("--no-uvloop", action="store_true", help="workers on asyncio's own loop")
+    parser.add_argument("--first", action="store_true", help="what is measured goes before others' work (a real-time scheduler; needs root)")
     parser.add_argument("--json", metavar="FILE", help="also write every figure of every round to a file")
     return parser.parse_args()
 
 
 def _about(setting: Setting) -> dict[str, Any]:
-    with Server(setting.server) as server:
+    with Server(setting.server, setting.first) as server:
         version = server.version
     uvloop = setting.uvloop and importlib.util.find_spec("uvloop") is not None
     return {

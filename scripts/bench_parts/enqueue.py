@@ -18,9 +18,9 @@ async def measure(setting: Setting) -> list[list[Figure]]:
     """Events a second, and processor time per event."""
     everywhere = os.sched_getaffinity(0)
     rounds = []
-    with Server(setting.server) as server:
+    with Server(setting.server, setting.first) as server:
         async with Driver(server) as driver:
-            pin(os.getpid(), cores()[0])
+            pin(os.getpid(), cores()[0], setting.first)
             try:
                 await driver.send(_events(1_000))
                 for _ in range(setting.rounds):
@@ -31,6 +31,8 @@ async def measure(setting: Setting) -> list[list[Figure]]:
             finally:
                 for thread in os.listdir("/proc/self/task"):
                     os.sched_setaffinity(int(thread), everywhere)
+                    if setting.first:
+                        os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
     return rounds
 
 

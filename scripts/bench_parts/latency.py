@@ -22,7 +22,7 @@ from scripts.bench_parts.setting import Setting
 async def measure(setting: Setting) -> list[list[Figure]]:
     """Milliseconds, by the middle and by the slowest in a hundred."""
     rounds = []
-    with Server(setting.server) as server, Worker(server, uvloop=setting.uvloop) as worker:
+    with Server(setting.server, setting.first) as server, Worker(server, uvloop=setting.uvloop) as worker:
         async with Driver(server) as driver:
             await _steps_alone(server, worker, driver, 1)
             await _first_steps(driver, 20, 0)

@@ -24,7 +24,7 @@ async def measure(setting: Setting) -> list[list[Figure]]:
     # Not more per function than it keeps finished runs.
     count = setting.size(20_000, 10_000)
     functions = [f"nothing-{number}" for number in range(NOTHING)]
-    with Server(setting.server) as server:
+    with Server(setting.server, setting.first) as server:
         async with Driver(server) as driver:
             await driver.register()
             await driver.fill([dq.Event("bench/nothing-0", payload(0))])

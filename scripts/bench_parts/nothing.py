@@ -22,7 +22,7 @@ async def measure(setting: Setting) -> list[list[Figure]]:
     """Runs a second, and processor time and commands per run."""
     count = setting.size(10_000, 4_000)
     rounds = []
-    with Server(setting.server) as server, Worker(server, uvloop=setting.uvloop) as worker:
+    with Server(setting.server, setting.first) as server, Worker(server, uvloop=setting.uvloop) as worker:
         async with Driver(server) as driver:
             await _drain(server, worker, driver, setting.size(12_000, 11_000))
             for _ in range(setting.rounds):

@@ -15,6 +15,8 @@ class Setting:
     """Smaller and fewer, for a glance and for CI."""
     uvloop: bool = True
     """Whether workers use uvloop, where it is installed."""
+    first: bool = False
+    """Whether what is measured goes before others' work."""
 
     def size(self, full: int, short: int) -> int:
         return short if self.short else full

@@ -30,7 +30,7 @@ LEASE = "bench"
 async def measure(setting: Setting) -> list[list[Figure]]:
     """Milliseconds late. One round of many wake-ups."""
     sleepers, woken = setting.size(100_000, 20_000), setting.size(10_000, 4_000)
-    with Server(setting.server) as server:
+    with Server(setting.server, setting.first) as server:
         async with Driver(server) as driver:
             await driver.register()
             await _sleepers(driver, [round(time.time() * 1000) + FAR_MS + index for index in range(sleepers - woken)])

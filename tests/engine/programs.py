@@ -51,7 +51,10 @@ def numbered(node: Any, path: str = "s") -> Any:
 
 
 steps = st.builds(
-    Step, takes_ms=st.sampled_from([0, 0, 1, 2, 5, 30]), fails=st.sampled_from([0, 0, 0, 1, 2]), fatal=st.sampled_from([False] * 4 + [True])
+    Step,
+    takes_ms=st.sampled_from([0, 0, 1, 2, 5, 30]),
+    fails=st.sampled_from([0, 0, 0, 1, 2]),
+    fatal=st.sampled_from([False] * 4 + [True]),
 )
 sleeps = st.builds(Sleep, length_ms=st.sampled_from([0, 1, 3, 10, 5_000, 60_000]))
 HOWS = ["seq", "gather", "race", "group", "completed", "limited"]
@@ -61,7 +64,9 @@ def _many(parts: Any) -> Any:
     return st.builds(Many, how=st.sampled_from(HOWS), parts=st.lists(parts, min_size=1, max_size=4))
 
 
-programs = st.recursive(st.one_of(steps, steps, sleeps), _many, max_leaves=12).map(lambda node: numbered(Many("seq", [node])))
+programs = st.recursive(st.one_of(steps, steps, sleeps), _many, max_leaves=12).map(
+    lambda node: numbered(Many("seq", [node]))
+)
 
 
 class Interpreter:

@@ -60,7 +60,9 @@ def test_each_branch_has_its_own_counter_and_retries_in_hand() -> None:
             return "slow"
 
         return await asyncio.gather(
-            ctx.step.run("a", failing(4, ValueError())), ctx.step.run("b", failing(1, ValueError())), ctx.step.run("c", slow)
+            ctx.step.run("a", failing(4, ValueError())),
+            ctx.step.run("b", failing(1, ValueError())),
+            ctx.step.run("c", slow),
         )
 
     world = World(function)
@@ -168,8 +170,10 @@ def test_non_retriable_outside_steps_ends_the_run() -> None:
 
 
 def test_retry_after_sets_the_next_time_of_a_step_and_of_the_function() -> None:
+    body = failing(1, RetryAfterError("later", "42s"))
+
     async def function(ctx: Any) -> str:
-        await ctx.step.run("x", failing(1, RetryAfterError("later", "42s")))
+        await ctx.step.run("x", body)
         if ctx.attempt == 0:
             raise RetryAfterError("later still", 17)
         return "done"
@@ -207,12 +211,10 @@ def test_a_step_over_its_timeout_fails_with_step_timeout_and_is_retried() -> Non
         try:
             await ctx.step.options(timeout="2s", retries=1).run("slow", body)
         except StepError as error:
-            assert error.matches(StepTimeout)
-            assert error.matches(TimeoutError)
-            return error.message
+            return f"{error.message} {error.matches(StepTimeout)} {error.matches(TimeoutError)}"
         return ""
 
-    assert World(function).finish() == "step 'slow' ran longer than its timeout of 2s"
+    assert World(function).finish() == "step 'slow' ran longer than its timeout of 2s True True"
     assert len(tried) == 2
 
 
@@ -286,8 +288,10 @@ def test_a_function_that_cannot_be_called_fails_like_any_other() -> None:
 
 
 def test_each_failed_attempt_is_said_once() -> None:
+    body = failing(1, ValueError("why"))
+
     async def function(ctx: Any) -> Any:
-        return await ctx.step.run("x", failing(1, ValueError("why")))
+        return await ctx.step.run("x", body)
 
     world = World(function)
     world.finish()

@@ -329,7 +329,8 @@ class TestLimits:
 
 class TestOptions:
     @pytest.mark.parametrize(
-        "options", [{"retries": 21}, {"retries": -1}, {"timeout": 0}, {"timeout": "soon"}, {"backoff": 3}, {"output_type": 3}]
+        "options",
+        [{"retries": 21}, {"retries": -1}, {"timeout": 0}, {"timeout": "soon"}, {"backoff": 3}, {"output_type": 3}],
     )
     def test_a_bad_option_fails_the_run_for_good(self, options: Any) -> None:
         async def body() -> None: ...
@@ -354,7 +355,7 @@ def test_a_forgotten_await_is_named() -> None:
     async def body() -> None: ...
 
     async def function(ctx: Any) -> None:
-        ctx.step.run("forgotten", body)  # noqa: RUF006
+        ctx.step.run("forgotten", body)
         await ctx.step.run("kept", body)
 
     world = World(function)

@@ -11,6 +11,7 @@ T = TypeVar("T")
 START_S = 1_000_000.0  # not today: a float that large could not count the microseconds
 _THREADS_WAIT_S = 0.001
 _STUCK_S = 10.0
+_TURN_S = 1e-7  # a turn takes time too, or code that polls without pause would wait for ever
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -20,8 +21,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.now_s = START_S
         self.held: Callable[[], bool] = lambda: False
-        self._real_select = self._selector.select
-        self._selector.select = self._select  # type: ignore[method-assign]
+        selector: Any = vars(self)["_selector"]
+        self._real_select: Callable[[float], Any] = selector.select
+        selector.select = self._select
 
     def time(self) -> float:
         return self.now_s
@@ -34,8 +36,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 raise TimeoutError("the test is stuck: nothing is scheduled, and no thread speaks")
             events = self._real_select(_THREADS_WAIT_S)
             waited_s += _THREADS_WAIT_S
-        if not events and timeout:
-            self.now_s += timeout
+        self.now_s += _TURN_S if events or not timeout else timeout
         return events
 
 

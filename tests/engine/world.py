@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, cast
 
-from structlog.testing import CapturingLogger
-
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
 from durableq.engine.port import News, NewWait, NotYet, Recorded, StepNote
@@ -39,6 +37,12 @@ class Log:
 
     def bind(self, **fields: Any) -> Log:
         return Log(self.lines, **{**self._fields, **fields})
+
+    def unbind(self, *keys: str) -> Log:
+        return Log(self.lines, **{key: value for key, value in self._fields.items() if key not in keys})
+
+    def log(self, level: int, event: str, **fields: Any) -> None:
+        self.lines.append((str(level), event, {**self._fields, **fields}))
 
     def __getattr__(self, level: str) -> Callable[..., None]:
         def say(event: str, **fields: Any) -> None:
@@ -135,21 +139,22 @@ class World:
         loop = asyncio.get_running_loop()
         self.port = StorePort(self)
         copies = {key: replace(memo) for key, memo in self.memos.items()}
-        run = ClaimedRun(RUN_ID, "f", "shop", self.events, self.attempt, self.sequence, copies, created_at_ms=1_000_000_000)
+        run = ClaimedRun(
+            RUN_ID, "f", "shop", self.events, self.attempt, self.sequence, copies, created_at_ms=1_000_000_000
+        )
         self.execution = Execution(self.function, run, self.port, self.environment)
         if isinstance(loop, VirtualLoop):
-            loop.held = self._threads_at_work
+            loop.held = self._thread_is_busy
         self.executions += 1
         outcome = await self.execution.run()
         self.port.dead = True
         self.outcomes.append(outcome)
         return outcome
 
-    def _threads_at_work(self) -> bool:
+    def _thread_is_busy(self) -> bool:
+        """Whether time must stand still: code in a thread is under way, which does not know of virtual time."""
         replay = None if self.execution is None else self.execution._replay
-        return replay is not None and replay.busy_threads > 0 or self.threads_held()
-
-    threads_held: Callable[[], bool] = staticmethod(lambda: False)
+        return replay is not None and replay.busy_threads > 0
 
     @property
     def failure(self) -> Any:
@@ -181,6 +186,10 @@ class World:
 
     # --- What tests ask.
 
+    def calls_under_way(self) -> int:
+        """How many calls to the store have no reply yet."""
+        return 0 if self.port is None else self.port.under_way
+
     def memo(self, step_id: str, occurrence: int = 0) -> Memo:
         return self.memos[step_key(step_id, occurrence)]
 
@@ -196,6 +205,7 @@ class StorePort:
         self.world = world
         self.loop = asyncio.get_running_loop()
         self.dead = False
+        self.under_way = 0
         self._last_s = 0.0
 
     def now_ms(self) -> int:
@@ -256,7 +266,9 @@ class StorePort:
         execution = self.world.execution
         assert execution is not None
         seen = execution.seen
-        self._last_s = max(self._last_s, self.loop.time() + self._delay_s())
+        self._last_s = max(self._last_s + 1e-6, self.loop.time() + self._delay_s())  # in order, and timers know no ties
+
+        self.under_way += 1
 
         def at_the_store() -> None:
             if self.dead:
@@ -272,6 +284,7 @@ class StorePort:
                     execution.abandon("crash")
 
         def answer(reply: Any) -> None:
+            self.under_way -= 1
             if not self.dead and not future.done():
                 future.set_result(reply)
 
@@ -282,4 +295,4 @@ class StorePort:
         return self.world.random.uniform(0, 0.003) if self.world._delayed else 0.0
 
 
-__all__ = ["RUN_ID", "Abandoned", "AttemptFailed", "CapturingLogger", "Completed", "Failed", "Log", "Suspended", "World"]
+__all__ = ["RUN_ID", "Abandoned", "AttemptFailed", "Completed", "Failed", "Log", "Suspended", "World"]

@@ -75,6 +75,7 @@ def test_unknown_format_names_both() -> None:
         b"\x01\xc7\x0c\x07\x7f\xff\xff\xff" + bytes(8),  # a timedelta too long
         b"\x01\xc7\x04\x04abcd",  # no time
         b"\x01\xc7\x41\x04" + b"2" * 0x41,  # a time too long to be read
+        b"\x01\xc7\x23\x042027-01-31T09:00:00+01:00:00.000001",  # an offset that encode refuses
     ],
 )
 def test_damaged_bytes_are_a_codec_error(damaged: bytes) -> None:

@@ -104,6 +104,15 @@ for i = 1, ITEMS do
   end
 end
 
+-- Behind all others, also within one ms and after the clock has stepped back.
+local turns = {}
+local function to_the_end(fn)
+  local app = app_of(fn)
+  if not turns[app] then turns[app] = tonumber(redis.call('ZRANGE', work(app), -1, -1, 'WITHSCORES')[2] or 0) end
+  turns[app] = math.max(now, turns[app] + 1)
+  redis.call('ZADD', work(app), turns[app], fn)
+end
+
 local left = room
 while #serving > 0 and left > 0 do
   local still = {}
@@ -115,7 +124,7 @@ while #serving > 0 and left > 0 do
       left = room - #members
       if #popped / 2 == share then
         still[#still + 1] = fn
-        redis.call('ZADD', work(app_of(fn)), now, fn)
+        to_the_end(fn)
       else
         redis.call('ZREM', work(app_of(fn)), fn)
       end

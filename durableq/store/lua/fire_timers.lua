@@ -15,7 +15,8 @@ for _, timer in ipairs(due) do
   local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't')
   local state = v[1]
   if state == 'q' or state == 'r' or state == 'w' then
-    redis.call('HSET', run(id), 't', math.max(0, tonumber(v[7] or 1) - 1))
+    local left = math.max(0, tonumber(v[7] or 1) - 1)
+    redis.call('HSET', run(id), 't', left)
     local ends_turn = kind == 'd' and v[6]
     if kind ~= 'd' then
       local memo = redis.call('HGET', steps(id), key)
@@ -31,7 +32,8 @@ for _, timer in ipairs(due) do
         ends_turn = not v[6] or tonumber(v[6]) <= now
       end
     end
-    if state == 'w' and ends_turn then
+    -- Whatever the last timer of a waiting run was for, nothing else would ever move the run.
+    if state == 'w' and (ends_turn or left == 0) then
       redis.call('ZREM', waiting(v[2]), id)
       if v[6] then redis.call('HDEL', run(id), 'd') end
       queue_run(id, v[2], v[3], nil, touched)

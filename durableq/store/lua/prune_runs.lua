@@ -33,7 +33,10 @@ while total - freed > bytes_max and deleted < limit do
     if not oldest_list or at < heads[oldest_list] then oldest_list = list end
   end
   if not oldest_list then break end
-  drop(oldest_list, math.min(10, limit - deleted))
+  -- Up to ten of one list before looking at the others again, since there may be a thousand of them.
+  for _ = 1, math.min(10, limit - deleted) do
+    if total - freed > bytes_max then drop(oldest_list, 1) end
+  end
   heads[oldest_list] = tonumber(redis.call('ZRANGE', done(oldest_list), 0, 0, 'WITHSCORES')[2])
 end
 if freed > 0 then total = redis.call('HINCRBY', meta, 'kept_bytes', -freed) end

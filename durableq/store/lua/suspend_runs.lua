@@ -14,12 +14,15 @@ local replies, earliest, touched = {}, nil, {}
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, due_at_ms, note, last = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 'f', 'c', 't')
+  local known = key ~= '' and redis.call('HGET', steps(id), key)
+  local known_kind, known_blob = string.match(known or '', '^%d+ %d+ (%a) (.*)$')
   if not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   elseif tonumber(v[4] or 0) > seen then
     replies[i] = newer(id, v[5], seen)
-  elseif tonumber(v[4] or 0) < seen or last == 1 and key == '' and tonumber(v[10] or 0) == 0 then
-    -- Redis came back without results or waits that the holder had recorded. Nothing would wake the run: begin its turn anew.
+  elseif tonumber(v[4] or 0) < seen or last == 1 and key == '' and tonumber(v[10] or 0) == 0 or known and known_kind ~= kind then
+    -- Redis came back without results or waits that the holder had recorded, or the holder would wait for what has a result.
+    -- It and Redis do not agree on what happened, and nothing might wake the run: begin its turn anew.
     redis.call('HDEL', run(id), 'l', 'o')
     if v[5] then redis.call('UNLINK', news(id)) end
     redis.call('SREM', held(lease_id), id)
@@ -29,7 +32,7 @@ for i = 1, ITEMS do
   else
     if key ~= '' then
       if begin_wait(id, key, kind, blob, due_at_ms) then redis.call('HINCRBY', run(id), 't', 1) end
-      redis.call('HSET', run(id), 'm', tonumber(v[7] or 0) + #blob)
+      redis.call('HSET', run(id), 'm', tonumber(v[7] or 0) + #blob - #(known_blob or ''))
       earliest = math.min(earliest or due_at_ms, due_at_ms)
       remember(id, kind, key, note)
     end

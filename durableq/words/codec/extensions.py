@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from struct import Struct
 from typing import Any
 from uuid import UUID
@@ -50,11 +51,16 @@ def _time(value: time) -> tuple[int, bytes]:
 
 
 def _iso(value: datetime | time) -> bytes:
-    if value.tzinfo is not None and value.utcoffset().microseconds:  # type: ignore[union-attr]  # asked before
-        # fromisoformat() reads an offset of microseconds as UTC (seen on CPython 3.11).
+    if _has_fine_offset(value):
         raise CodecError("its UTC offset has a fraction of a second: use value.astimezone(UTC)")
     text = value.isoformat()
     return (text + _FOLD if value.fold else text).encode()
+
+
+def _has_fine_offset(value: datetime | time) -> bool:
+    """Whether the offset has microseconds, which fromisoformat() may read as UTC (seen on CPython 3.11)."""
+    offset = value.utcoffset()
+    return offset is not None and offset.microseconds != 0
 
 
 WRITERS: dict[type, Callable[[Any], tuple[int, bytes]]] = {
@@ -68,23 +74,18 @@ WRITERS: dict[type, Callable[[Any], tuple[int, bytes]]] = {
 }
 
 
-def _from_iso(data: bytes) -> tuple[str, int]:
+def _iso_text(data: bytes) -> str:
     if len(data) > _ISO_MAX:
         raise ValueError(f"{len(data)} bytes are too long for a date or time")
-    text = data.decode("ascii")
-    return (text[:-1], 1) if text.endswith(_FOLD) else (text, 0)
+    return data.decode("ascii")
 
 
-def _read_datetime(data: bytes) -> datetime:
-    text, fold = _from_iso(data)
-    value = datetime.fromisoformat(text)
-    return value.replace(fold=1) if fold else value
-
-
-def _read_time(data: bytes) -> time:
-    text, fold = _from_iso(data)
-    value = time.fromisoformat(text)
-    return value.replace(fold=1) if fold else value
+def _read_iso(kind: type[datetime] | type[time], data: bytes) -> datetime | time:
+    text = _iso_text(data)
+    value = kind.fromisoformat(text.removesuffix(_FOLD))
+    if _has_fine_offset(value):
+        raise ValueError("a UTC offset with a fraction of a second")
+    return value.replace(fold=1) if text.endswith(_FOLD) else value
 
 
 def _read_timedelta(data: bytes) -> timedelta:
@@ -93,9 +94,9 @@ def _read_timedelta(data: bytes) -> timedelta:
 
 
 _READERS: dict[int, Callable[[bytes], Any]] = {
-    DATETIME: _read_datetime,
-    DATE: lambda data: date.fromisoformat(_from_iso(data)[0]),
-    TIME: _read_time,
+    DATETIME: partial(_read_iso, datetime),
+    DATE: lambda data: date.fromisoformat(_iso_text(data)),
+    TIME: partial(_read_iso, time),
     TIMEDELTA: _read_timedelta,
     DECIMAL: lambda data: Decimal(data.decode("ascii")),
     UUID_: lambda data: UUID(bytes=data),

@@ -41,93 +41,87 @@ def _form(template: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[s
     return st.builds(lambda **found: template.format(**found), **parts)
 
 
-def standard_expressions() -> st.SearchStrategy[str]:
-    """Well-typed expressions of standard CEL over `event.data` as in `payloads`, without what our dialect redefines."""
-    integer = st.deferred(lambda: _integer)
-    double = st.deferred(lambda: _double_expression)
-    text = st.deferred(lambda: _text_expression)
-    boolean = st.deferred(lambda: _boolean)
-    int_list = st.deferred(lambda: _int_list)
-    moment = st.deferred(lambda: _moment)
-    length = st.deferred(lambda: _length)
+Kinds = dict[str, st.SearchStrategy[str]]
 
-    calculation = st.sampled_from(["({a} + {b})", "({a} - {b})", "({a} * {b})", "({a} / {b})"])
-    getter = st.sampled_from(
-        ["getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours"]
-    )
-    comparison = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
-    _integer = (
-        ints.map(str)
-        | st.sampled_from(["event.data.i", "event.data.j", "event.data.l[0]", "0x1F"])
-        | st.builds(lambda form, a, b: form.format(a=a, b=b), calculation, integer, integer)
+_SIMPLE: Kinds = {
+    "int": ints.map(str) | st.sampled_from(["event.data.i", "event.data.j", "event.data.l[0]", "0x1F"]),
+    "double": doubles.map(_double) | st.sampled_from(["event.data.d", "event.data.e"]),
+    "string": words.map(_text) | st.sampled_from(["event.data.s", "event.data.t", "event.data['s']", "r'a\\b'"]),
+    "bool": st.sampled_from(["true", "false", "event.data.b", "has(event.data.i)", "has(event.data.gone)"]),
+    "list": st.sampled_from(["event.data.l", "[]", "[1, 2]"]),
+    "time": st.integers(-(10**9), 4 * 10**9).map("timestamp({})".format),
+    "length": st.sampled_from(["duration('1h')", "duration('-90m')", "duration('0s')"]),
+}
+_CALCULATIONS = st.sampled_from(["({a} + {b})", "({a} - {b})", "({a} * {b})", "({a} / {b})"])
+_COMPARISONS = st.sampled_from(["({a} == {b})", "({a} != {b})", "({a} < {b})", "({a} >= {b})", "({a} <= {b})"])
+_GETTERS = st.sampled_from(
+    ["getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours"]
+)
+_CONDITIONS = st.sampled_from(["x > 0", "x == event.data.i", "1 / x == 1", "x in event.data.l", "true"])
+
+
+def _composed(of: Kinds) -> Kinds:
+    """Expressions of each kind, made of one operation on given ones."""
+    integer, double, text, boolean = of["int"], of["double"], of["string"], of["bool"]
+    numbers, moment, length = of["list"], of["time"], of["length"]
+    anything = integer | text | boolean | numbers
+
+    def operation(templates: st.SearchStrategy[str], operand: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.builds(lambda form, a, b: form.format(a=a, b=b), templates, operand, operand)
+
+    return {
+        "int": operation(_CALCULATIONS, integer)
         | _form("({a} % {b})", a=integer, b=integer)
         | _form("-({a})", a=integer)
-        | _form("size({a})", a=text | int_list)
-        | _form("{a}.size()", a=int_list)
-        | _form("int({a})", a=double | integer | st.sampled_from(["event.data.s", "event.data.t"]))
-        | _form("int({a})", a=moment)
+        | _form("size({a})", a=text | numbers)
+        | _form("{a}.size()", a=numbers)
+        | _form("int({a} * 1.0)", a=double)  # no constant: we refuse one that does not fit when compiling
+        | _form("int({a})", a=integer | moment | st.sampled_from(["event.data.s", "event.data.t"]))
         | _form("({c} ? {a} : {b})", c=boolean, a=integer, b=integer)
-        | _form("{a}.{g}()", a=moment, g=getter)
+        | _form("{a}.{g}()", a=moment, g=_GETTERS)
         | _form("{a}.getHours({z})", a=moment, z=st.sampled_from(["'Asia/Tokyo'", "'-03:30'"]))
-        | _form("{a}.getMinutes()", a=length)
-    )
-    _double_expression = (
-        doubles.map(_double)
-        | st.sampled_from(["event.data.d", "event.data.e"])
-        | st.builds(lambda form, a, b: form.format(a=a, b=b), calculation, double, double)
+        | _form("{a}.getMinutes()", a=length),
+        "double": operation(_CALCULATIONS, double)
         | _form("-({a})", a=double)
         | _form("double({a})", a=integer | double)
-        | _form("({c} ? {a} : {b})", c=boolean, a=double, b=double)
-    )
-    _text_expression = (
-        words.map(_text)
-        | st.sampled_from(["event.data.s", "event.data.t", "event.data['s']", "r'a\\b'"])
-        | _form("({a} + {b})", a=text, b=text)
+        | _form("({c} ? {a} : {b})", c=boolean, a=double, b=double),
+        "string": _form("({a} + {b})", a=text, b=text)
         | _form("string({a})", a=integer | boolean | text)
         | _form("string(bytes({a}))", a=text)
-        | _form("({c} ? {a} : {b})", c=boolean, a=text, b=text)
-    )
-    _boolean = (
-        st.sampled_from(["true", "false", "event.data.b", "has(event.data.i)", "has(event.data.gone)"])
-        | st.builds(lambda a, op, b: f"({a} {op} {b})", integer | double, comparison, integer | double)
-        | st.builds(lambda a, op, b: f"({a} {op} {b})", text, comparison, text)
-        | st.builds(lambda a, op, b: f"({a} {op} {b})", boolean, comparison, boolean)
-        | st.builds(lambda a, op, b: f"({a} {op} {b})", moment, comparison, moment)
-        | st.builds(lambda a, op, b: f"({a} {op} {b})", length, comparison, length)
-        | st.builds(lambda a, op, b: f"(bytes({a}) {op} bytes({b}))", text, comparison, text)
-        | _form("({a} == {b})", a=integer | text | boolean | int_list, b=integer | text | boolean | int_list)
-        | _form("({a} != event.data.n)", a=integer | text | boolean)
-        | _form("({a} && {b})", a=boolean, b=boolean)
-        | _form("({a} || {b})", a=boolean, b=boolean)
+        | _form("({c} ? {a} : {b})", c=boolean, a=text, b=text),
+        "bool": operation(_COMPARISONS, integer | double)
+        | operation(_COMPARISONS, text)
+        | operation(_COMPARISONS, boolean)
+        | operation(_COMPARISONS, moment)
+        | operation(_COMPARISONS, length)
+        | operation(_COMPARISONS, text.map("bytes({})".format))
+        | operation(st.sampled_from(["({a} && {b})", "({a} || {b})"]), boolean)
+        | operation(st.sampled_from(["({a} == {b})", "({a} != {b})", "(type({a}) == type({b}))"]), anything)
+        | _form("({a} != event.data.n)", a=anything)
         | _form("!{a}", a=boolean)
-        | _form("({a} in {b})", a=integer | double, b=int_list)
+        | _form("({a} in {b})", a=integer, b=numbers)  # Google compares a double with ints inexactly here
         | _form("({a} in event.data.{b})", a=text, b=st.sampled_from(["w", "m"]))
-        | st.builds(
-            lambda a, f, b: f"{a}.{f}({b})", text, st.sampled_from(["contains", "startsWith", "endsWith"]), text
-        )
+        | _form("{a}.{f}({b})", a=text, f=st.sampled_from(["contains", "startsWith", "endsWith"]), b=text)
         | _form("{a}.matches('^[a-b]+1?$|e{{2}}')", a=text)
-        | _form("(type({a}) == type({b}))", a=integer | text | double, b=integer | text | boolean | int_list)
-        | st.builds(
-            lambda source, macro, body: f"{source}.{macro}(x, {body})",
-            int_list,
-            st.sampled_from(["all", "exists", "exists_one"]),
-            st.sampled_from(["x > 0", "x == event.data.i", "1 / x == 1", "x in event.data.l", "true"]),
-        )
-        | _form("event.data.m.exists(k, event.data.m[k] > {a})", a=integer)
-    )
-    _int_list = (
-        st.sampled_from(["event.data.l", "[]"])
-        | _form("[{a}, {b}]", a=integer, b=integer)
-        | _form("({a} + {b})", a=int_list, b=int_list)
-        | _form("{a}.filter(x, x != {b})", a=int_list, b=integer)
-        | _form("{a}.map(x, x + {b})", a=int_list, b=integer)
-        | _form("{a}.map(x, x > 0, x - 1)", a=int_list)
-    )
-    _moment = st.integers(-(10**9), 4 * 10**9).map("timestamp({})".format) | _form("({a} + {b})", a=moment, b=length)
-    _length = st.sampled_from(["duration('1h')", "duration('-90m')", "duration('0s')"]) | _form(
-        "({a} - {b})", a=moment, b=moment
-    )
-    return _boolean | _integer | _double_expression | _text_expression | _int_list | _moment | _length
+        | _form("{a}.{m}(x, {c})", a=numbers, m=st.sampled_from(["all", "exists", "exists_one"]), c=_CONDITIONS)
+        | _form("event.data.m.exists(k, event.data.m[k] > {a})", a=integer),
+        "list": _form("[{a}, {b}]", a=integer, b=integer)
+        | _form("({a} + {b})", a=numbers, b=numbers)
+        | _form("{a}.filter(x, x != {b})", a=numbers, b=integer)
+        | _form("{a}.map(x, x + {b})", a=numbers, b=integer)
+        | _form("{a}.map(x, x > 0, x - 1)", a=numbers),
+        "time": _form("({a} + {b})", a=moment, b=length),
+        "length": _form("({a} - {b})", a=moment, b=moment),
+    }
+
+
+def standard_expressions(levels: int = 3) -> st.SearchStrategy[str]:
+    """Well-typed expressions of standard CEL over `event.data` as in `payloads`, without what our dialect redefines."""
+    kinds = _SIMPLE
+    for _ in range(levels):
+        composed = _composed(kinds)
+        kinds = {kind: kinds[kind] | composed[kind] for kind in kinds}
+    return st.one_of(*kinds.values())
 
 
 _ATOMS = st.sampled_from(
@@ -142,9 +136,7 @@ _FUNCTIONS = [
     *("int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "type", "dyn", "size", "lowercase"),
     *("uppercase", "b64decode", "json_parse", "date", "now_plus", "now_minus"),
 ]
-_METHODS = [
-    *("contains", "startsWith", "endsWith", "matches", "getHours", "getFullYear", "getMilliseconds"),
-]
+_METHODS = ["contains", "startsWith", "endsWith", "matches", "getHours", "getFullYear", "getMilliseconds"]
 
 
 def any_expressions() -> st.SearchStrategy[str]:
@@ -179,8 +171,10 @@ def any_expressions() -> st.SearchStrategy[str]:
 def token_soup() -> st.SearchStrategy[str]:
     """Tokens in any order, and any text."""
     tokens = st.sampled_from(
-        [*_BINARY, *_FUNCTIONS, *_METHODS, *"()[]{}.,:?!'\"`\\", "event", "x", "1", "1u", ".5", "r'", "b'", "'''", "//"]
-        + ["has", "all", "exists", "map", "'a'", "\n", "0x", "1e", "\\u", "google", "if", "true", "async"]
+        [
+            *(*_BINARY, *_FUNCTIONS, *_METHODS, *"()[]{}.,:?!'\"`\\", "event", "x", "1", "1u", ".5", "r'", "b'", "'''"),
+            *("//", "has", "all", "exists", "map", "'a'", "\n", "0x", "1e", "\\u", "google", "if", "true", "async"),
+        ]
     )
     return (
         st.lists(tokens, max_size=25).map(" ".join) | st.lists(tokens, max_size=25).map("".join) | st.text(max_size=80)

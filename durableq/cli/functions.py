@@ -1,0 +1,61 @@
+"""`durableq functions`: what is registered in a namespace, and whether anybody executes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from durableq.cli import plain, texts
+from durableq.cli.asking import ask
+from durableq.cli.options import explained, json_option, redis_or_dev_options
+from durableq.cli.places import find
+from durableq.client import Client
+from durableq.services.views import FunctionView
+
+_HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "failed", "workers")
+
+
+@click.command("functions")
+@json_option
+@redis_or_dev_options
+@explained
+def command(as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    """List registered functions: triggers, runs in each place, and the worker processes that have them."""
+    found = find(redis_url, namespace, or_dev=True)
+
+    async def listed(client: Client) -> list[FunctionView]:
+        return await client.functions()
+
+    functions = ask(found, listed)
+    if as_json:
+        click.echo(plain.to_json([plain.function(view) for view in functions]))
+    elif not functions:
+        click.echo(
+            f"no functions in namespace {found.namespace!r}: a worker registers those of its apps when it starts"
+        )
+    else:
+        click.echo(_text(functions))
+
+
+def _text(functions: Sequence[FunctionView]) -> str:
+    rows = [_row(view) for view in functions]
+    return "\n".join([texts.table(_HEAD, rows), *(line for view in functions for line in _remarks(view))])
+
+
+def _row(view: FunctionView) -> tuple[str, ...]:
+    counts = (view.retries, view.queued, view.waiting, view.completed, view.failed, view.workers)
+    return (view.id, ", ".join(view.triggers), *map(str, counts))
+
+
+def _remarks(view: FunctionView) -> list[str]:
+    found = []
+    if view.queued and not view.workers:
+        runs = "1 run waits" if view.queued == 1 else f"{view.queued} runs wait"
+        found.append(f"{view.id}: {runs} for a worker, and none that runs now has this function")
+    if view.faults:
+        times = "once" if view.faults == 1 else f"{view.faults} times"
+        found.append(
+            f"{view.id}: a trigger could not be evaluated {times}, the last time: {texts.clean(view.last_fault)}"
+        )
+    return found

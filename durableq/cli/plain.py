@@ -1,0 +1,118 @@
+"""Views as JSON: the names of their fields, times in unix ms, null for what is not there.
+
+What JSON has no word for is written as text: bytes in base64, dates and times in ISO 8601, durations in seconds, decimals
+and UUIDs as they print, NaN and infinity by name; tuples and sets become lists.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from durableq.model.event import Event
+from durableq.services.views import ErrorView, FunctionView, RunView, StepView
+
+
+def to_json(value: Any) -> str:
+    """One document, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def listed_run(run: RunView) -> dict[str, Any]:
+    """A run of a list: without event, steps and result."""
+    return {
+        "id": run.id,
+        "function": run.function,
+        "status": run.status,
+        "created_at_ms": run.created_at_ms,
+        "started_at_ms": run.started_at_ms or None,
+        "ended_at_ms": run.ended_at_ms or None,
+        "due_at_ms": run.due_at_ms or None,
+        "attempt": run.attempt,
+        "deaths": run.deaths,
+    }
+
+
+def whole_run(run: RunView) -> dict[str, Any]:
+    """A run with everything that is kept of it."""
+    return {
+        **listed_run(run),
+        "event": _event(run.event),
+        "steps": [_step(step) for step in run.steps],
+        "result": plain(run.result),
+        "error": _error(run.error),
+        "crashes": list(run.crashes),
+    }
+
+
+def function(view: FunctionView) -> dict[str, Any]:
+    """A registered function."""
+    return {
+        "id": view.id,
+        "name": view.name,
+        "triggers": list(view.triggers),
+        "retries": view.retries,
+        "queued": view.queued,
+        "waiting": view.waiting,
+        "completed": view.completed,
+        "failed": view.failed,
+        "workers": view.workers,
+        "faults": view.faults,
+        "last_fault": view.last_fault or None,
+    }
+
+
+def _event(event: Event[dict[str, Any]] | None) -> dict[str, Any] | None:
+    if event is None:
+        return None
+    return {
+        "name": event.name,
+        "id": event.id,
+        "ts": event.ts,
+        "data": plain(event.data),
+        "user": plain(event.user),
+        "v": event.v,
+    }
+
+
+def _step(step: StepView) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "op": step.op,
+        "status": step.status,
+        "attempt": step.attempt,
+        "started_at_ms": step.started_at_ms or None,
+        "ended_at_ms": step.ended_at_ms or None,
+        "due_at_ms": step.due_at_ms or None,
+        "result": plain(step.result),
+        "error": _error(step.error),
+    }
+
+
+def _error(error: ErrorView | None) -> dict[str, str] | None:
+    return None if error is None else {"name": error.name, "message": error.message, "stack": error.stack}
+
+
+def plain(value: Any) -> Any:
+    """A recorded value in JSON's words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value)

@@ -1,0 +1,240 @@
+"""The numbered invariants of model/run.py, checked over everything that a namespace holds.
+
+`assert_invariants(calls)` is for any test with a live server, acceptance tests too: it reads the whole namespace in one
+act and fails with a line per violation. `forbidden_changes` compares two moments: what must only grow or never change.
+
+When an invariant is added to run.py: a check here, called from `violations`, with its number in the text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from durableq.model.run import DEATHS_BEFORE_ALONE, FINAL, State
+from durableq.store.calls import Calls
+from durableq.store.keys import BY_NAME
+from tests.store.stored import Stored, read_stored
+
+STATES = {state.value for state in State}
+FINALS = {state.value for state in FINAL}
+RUN_FIELDS = set("sfcbelnqadmtxoz")
+OF_A_RUN = ("input", "steps", "history", "news", "output")
+OF_A_LEASE = ("lease", "held", "inbox")
+OF_AN_APP = ("functions", "deployments", "absent")
+BELLS = ("event_bell", "timer_bell", "bell")
+
+
+async def assert_invariants(calls: Calls) -> Stored:
+    """Fail unless everything stored keeps every invariant. Returns what is stored."""
+    stored = await read_stored(calls)
+    found = violations(stored)
+    assert not found, "\n".join(found)
+    return stored
+
+
+def violations(stored: Stored) -> list[str]:
+    """A line for each violation, beginning with the number of the invariant."""
+    return [
+        *_keys_are_known(stored),
+        *_runs_are_where_their_state_says(stored),
+        *_indexes_name_only_their_runs(stored),
+        *_timers_belong_to_somebody(stored),
+        *_results_are_numbered(stored),
+        *_everything_has_an_owner(stored),
+        *_counts_agree(stored),
+    ]
+
+
+def forbidden_changes(before: Stored, after: Stored) -> list[str]:
+    """What may never happen between two moments of one namespace."""
+    found = []
+    for run, was in before.family("run"):
+        now = after.of("run", run)
+        if not now:
+            if was["s"] not in FINALS:
+                found.append(f"1 run {run} was {was['s']} and is gone")
+            continue
+        if was["s"] in FINALS and now != was:
+            found.append(f"1 final run {run} changed: {was} -> {now}")
+        if int(now.get("n", 0)) not in (int(was.get("n", 0)), int(was.get("n", 0)) + 1):
+            found.append(f"6 epoch of {run}: {was.get('n')} -> {now.get('n')}")
+        if int(now.get("q", 0)) < int(was.get("q", 0)):
+            found.append(f"8 numbers of {run} went back: {was.get('q')} -> {now.get('q')}")
+        for key, memo in before.of("steps", run).items():
+            if is_result(memo) and after.of("steps", run).get(key) != memo:
+                found.append(f"7 result {key} of {run}: {memo!r} -> {after.of('steps', run).get(key)!r}")
+    old, new = before.of("meta"), after.of("meta")
+    if old and entry_order(new["routed_upto"]) < entry_order(old["routed_upto"]):
+        found.append(f"10 routed_upto went back: {old['routed_upto']} -> {new['routed_upto']}")
+    return found
+
+
+def is_result(memo: str | bytes) -> bool:
+    """Whether a stored memo is a result: it took a number, and is no retry's delay that has ended."""
+    number, _, kind = _head(memo)
+    return number > 0 and kind != "r"
+
+
+def entry_order(entry: str) -> tuple[int, int]:
+    """Stream ids in their order."""
+    ms, _, sequence = entry.partition("-")
+    return int(ms), int(sequence)
+
+
+def _head(memo: str | bytes) -> tuple[int, int, str]:
+    text = memo if isinstance(memo, str) else memo.decode("utf-8", "replace")
+    number, at_ms, kind, _ = text.split(" ", 3)
+    return int(number), int(at_ms), kind
+
+
+def _keys_are_known(stored: Stored) -> Iterator[str]:
+    for key in stored.unknown:
+        yield f"14 no row of keys.py has {key!r}"
+    for item in stored.items.values():
+        if item.kind != BY_NAME[item.name].redis_type:
+            yield f"14 {item} is a {item.kind}"
+        if (item.ttl_ms >= 0) != (item.name == "seen"):
+            yield f"14 {item} has a lifetime of {item.ttl_ms} ms"
+
+
+def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
+    leases = stored.of("leases").keys() | stored.of("dead").keys()
+    holders = defaultdict(set)
+    for lease, members in stored.family("held"):
+        for run in members:
+            holders[run].add(lease)
+    for run, v in stored.family("run"):
+        state, function = v.get("s"), v.get("f", "")
+        if state not in STATES or set(v) - RUN_FIELDS:
+            yield f"1 run {run}: {v}"
+            continue
+        suspect = int(v.get("x", 0)) >= DEATHS_BEFORE_ALONE
+        places = {
+            "held": bool(holders[run]),
+            "ready": run in stored.of("ready", function),
+            "suspects": run in stored.of("suspects", function.partition("/")[0]),
+            "waiting": run in stored.of("waiting", function),
+            **{f"done {final}": run in stored.of("done", f"{function}:{final}") for final in sorted(FINALS)},
+        }
+        due = {"q": "suspects" if suspect else "ready", "r": "held", "w": "waiting"}.get(state, f"done {state}")
+        found = [place for place, there in places.items() if there]
+        if found != [due]:
+            yield f"{'23344'['rqsww'.find(state)] if state in 'rqw' else 5} run {run} is {state}, belongs in {due}, found in {found}"
+        if state == "r" and (holders[run] != {v.get("l")} or v.get("l") not in leases):
+            yield f"2 run {run} names lease {v.get('l')}, held by {sorted(holders[run])}, leases {sorted(leases)}"
+        if (state == "r") != ("l" in v):
+            yield f"2 run {run} is {state} with lease {v.get('l')}"
+        if (state in FINALS) != ("e" in v and "z" in v):
+            yield f"5 run {run} is {state}: {v}"
+        if "o" in v and (state != "r" or not stored.of("news", run)):
+            yield f"14 run {run} is {state}, flag of news without news"
+        if stored.of("news", run) and "o" not in v:
+            yield f"7 run {run} is {state}, news without the flag: its holder would not be told"
+
+
+def _indexes_name_only_their_runs(stored: Stored) -> Iterator[str]:
+    for name, states in (("ready", "q"), ("suspects", "q"), ("waiting", "w"), ("held", "r"), ("done", "cf")):
+        for argument, members in stored.family(name):
+            for run in members:
+                v = stored.of("run", run)
+                fits = v.get("s", "?") in states and {
+                    "ready": v.get("f") == argument,
+                    "waiting": v.get("f") == argument,
+                    "suspects": v.get("f", "").startswith(f"{argument}/"),
+                    "held": v.get("l") == argument,
+                    "done": f"{v.get('f')}:{v.get('s')}" == argument,
+                }[name]
+                if not fits:
+                    yield f"{ {'held': 2, 'ready': 3, 'suspects': 3, 'waiting': 4, 'done': 5}[name] } {name}({argument}) has {run}: {v}"
+    for function, members in stored.family("ready"):
+        if members and function not in stored.of("work", function.partition("/")[0]):
+            yield f"3 {function} has ready runs and is not in work: nobody would claim them"
+    filled = {argument for argument, members in stored.family("done") if members}
+    if stored.of("kept") != filled:
+        yield f"5 kept is {stored.of('kept')}, the lists that are not empty are {filled}"
+
+
+def _timers_belong_to_somebody(stored: Stored) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for timer in stored.of("timers"):
+        kind, run, *rest = timer.split(" ")
+        counts[run] += 1
+        v = stored.of("run", run)
+        if not v:
+            yield f"9 timer {timer!r} of a run that is not there"
+        elif v["s"] in FINALS:
+            if run not in stored.of("void"):
+                yield f"5 timer {timer!r} of a final run that is not in void"
+        elif kind != "d":
+            memo = stored.of("steps", run).get(rest[0])
+            if memo is None or (_head(memo)[0], _head(memo)[2]) != (0, kind):
+                yield f"9 timer {timer!r} goes with memo {memo!r}"
+    for run, v in stored.family("run"):
+        if v["s"] in FINALS:
+            continue
+        if int(v.get("t", 0)) != counts[run]:
+            yield f"9 run {run} counts {v.get('t')} timers, there are {counts[run]}"
+        if v["s"] == "w" and not counts[run]:
+            yield f"4 run {run} waits and nothing will wake it: {v}"
+        for key, memo in stored.of("steps", run).items():
+            if _head(memo)[0] == 0 and f"{_head(memo)[2]} {run} {key}" not in stored.of("timers"):
+                yield f"9 run {run} has the pending wait {key} without a timer"
+    for run in stored.of("void"):
+        if stored.of("run", run).get("s") not in FINALS:
+            yield f"14 void has {run}, which is not final"
+
+
+def _results_are_numbered(stored: Stored) -> Iterator[str]:
+    for run, memos in stored.family("steps"):
+        numbers = sorted(number for number, _, _ in map(_head, memos.values()) if number)
+        last = int(stored.of("run", run).get("q", 0))
+        if len(set(numbers)) != len(numbers) or (numbers and numbers[-1] > last):
+            yield f"8 run {run} has numbers {numbers}, the last is {last}"
+        retried = last - len(numbers)  # a retry's delay that ended took a number, which its step's result replaced
+        if retried < 0:
+            yield f"8 run {run} has {len(numbers)} numbered memos, the last number is {last}"
+
+
+def _everything_has_an_owner(stored: Stored) -> Iterator[str]:
+    runs = {run for run, _ in stored.family("run")}
+    leases = stored.of("leases").keys() | stored.of("dead").keys()
+    owners: dict[str, Any] = {
+        **dict.fromkeys(OF_A_RUN, runs),
+        **dict.fromkeys(OF_A_LEASE, leases),
+        **dict.fromkeys(OF_AN_APP, stored.of("apps")),
+    }
+    for item in stored.items.values():
+        if item.name in owners and item.argument not in owners[item.name]:
+            yield f"14 {item} has no owner"
+        if item.name in BELLS and len(item.value) > 1:
+            yield f"14 {item} has {len(item.value)} entries"
+        if item.name in ("history", "aside") and len(item.value) > 1000:
+            yield f"14 {item} has {len(item.value)} entries"
+        if item.name == "inbox" and len(item.value) > 2000:
+            yield f"14 {item} has {len(item.value)} entries"
+        if item.name == "output" and stored.of("run", item.argument).get("s") not in FINALS:
+            yield f"14 {item} of a run that is not final"
+        if item.name == "absent" and not item.value.keys() <= stored.of("functions", item.argument).keys():
+            yield f"14 {item} names functions that are not there"
+    if stored.of("leases").keys() & stored.of("dead").keys():
+        yield "12 a lease is living and dead"
+    for lease in stored.of("leases"):
+        alone = stored.of("lease", lease).get("alone")
+        if not stored.of("lease", lease):
+            yield f"12 living lease {lease} has no hash"
+        if alone is not None and stored.of("held", lease) != {alone}:
+            yield f"12 lease {lease} is alone with {alone} and holds {stored.of('held', lease)}"
+
+
+def _counts_agree(stored: Stored) -> Iterator[str]:
+    meta = stored.of("meta")
+    if not meta:
+        return
+    kept = sum(int(v["z"]) for _, v in stored.family("run") if v["s"] in FINALS)
+    if int(meta["kept_bytes"]) != kept:
+        yield f"14 kept_bytes is {meta['kept_bytes']}, the finished runs sum to {kept}"
+    behind = [entry for entry, _ in stored.of("events") if entry_order(entry) > entry_order(meta["routed_upto"])]
+    if int(meta["sent"]) - int(meta["routed"]) != len(behind):
+        yield f"10 sent {meta['sent']}, routed {meta['routed']}, {len(behind)} entries beyond {meta['routed_upto']}"

@@ -1,0 +1,267 @@
+"""Random play: several children, duplicates, late copies, lost replies, stale holders, crashes, a clock that jumps.
+
+After every act the judge (checked.py) compares everything stored with TRANSITIONS and the invariants. At the end of each
+play the rest of the deployment comes back to health, and every run must come to its end: nothing is stranded.
+
+A play is a list of acts, each with a seed of its own, so that acts can be left out without changing what the others
+draw: `shrunk` finds a short play that fails. hypothesis' state machines were tried first: four of five of their acts found
+nothing in hand, and a thousand plays began four suspensions.
+
+When a verb is added to TRANSITIONS: an act here that sends it, rightly and wrongly, with its weight in WEIGHTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import redis
+
+from durableq.words.ids import run_id
+from tests.store.checked import Checked
+
+LEASE_MS = 10_000
+FUNCTIONS = ("a/f", "a/g", "b/h")
+KEYS = ("k1", "k2", "k3")
+BLOBS = (b"", b"x\x00\n y", b"1 2 w 3")
+DELAYS = (0, 0, 100, 2000, 60_000)
+LOST = 0.12
+
+WEIGHTS = {
+    "send": 12, "begin": 4, "renew": 4, "close": 4, "rescue": 5, "clock": 10, "fire_timers": 10, "prune": 2, "sweep": 2,
+    "claim": 24, "reconcile": 3, "record": 14, "wait": 12, "fire": 6, "suspend": 14, "retry": 6, "finish": 7,
+    "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
+}  # fmt: skip
+
+Act = tuple[str, int]
+
+
+def planned(seed: int, acts: int) -> list[Act]:
+    """The acts of a play, each with what it will draw from."""
+    rng = Random(seed)
+    names = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=acts)
+    return [(name, rng.getrandbits(32)) for name in names]
+
+
+def shrunk(plan: list[Act], fails: Callable[[list[Act]], bool]) -> list[Act]:
+    """A play that still fails, with as many acts left out as a greedy search finds."""
+    size = len(plan) // 2
+    while size:
+        at = 0
+        while at < len(plan):
+            shorter = plan[:at] + plan[at + size :]
+            if fails(shorter):
+                plan = shorter
+            else:
+                at += size
+        size //= 2
+    return plan
+
+
+class Child:
+    """What a child believes: its lease, its claims, the runs in its hands with epoch and the last number seen."""
+
+    def __init__(self, lease: str) -> None:
+        self.lease = lease
+        self.number = 0
+        self.hands: dict[str, list[int]] = {}
+
+
+class Play:
+    """One play in one namespace. Every act is a method that draws from its own Random."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self.checked = Checked(client, namespace)
+        self.call = self.checked.call
+        self.children: list[Child] = []
+        self.leases = 0
+        self.events = 0
+
+    def act(self, plan: list[Act]) -> None:
+        """Play it, then bring everything to its end."""
+        for name, seed in plan:
+            getattr(self, name)(Random(seed))
+        self.recover()
+
+    # events and leases
+
+    def send(self, rng: Random) -> None:
+        meta, entries = self.checked.stored.of("meta"), []
+        functions = rng.choices(FUNCTIONS, k=rng.randint(1, 3))
+        for _ in functions:
+            self.events += 1
+            (entry,) = self.call("send_events", f"e{self.events}", 60_000, b"\xc1 an event")
+            entries.append(entry.decode())
+        items: list[Any] = []
+        for entry, function in zip(entries, functions, strict=True):
+            due = self.checked.now_ms + rng.choice([-1, -1, 0, 500])
+            items += ["run", entry, run_id(entry, function, 0), function, due, b""]
+        self.call("route_events", meta["routed_upto"], entries[-1], int(meta["registry"]), len(entries), 1000, *items)
+
+    def begin(self, rng: Random) -> None:
+        if len(self.children) < 4:
+            self.leases += 1
+            child = Child(f"L{self.leases}")
+            self.call("register_lease", child.lease, LEASE_MS, "w", "a b", "r", *rng.sample(FUNCTIONS, rng.randint(1, 3)))
+            self.children.append(child)
+
+    def renew(self, rng: Random) -> None:
+        leases = [child.lease for child in self.children if rng.random() < 0.8]
+        if leases:
+            self.call("renew_leases", LEASE_MS, *leases)
+
+    def close(self, rng: Random) -> None:
+        child = self.child(rng)
+        self.call("close_lease", child.lease, rng.randint(0, 1), "signal 9", rng.choice([1, 100]), 3)
+        if rng.random() < 0.6:  # else its child goes on as if nothing had happened
+            self.children.remove(child)
+
+    def rescue(self, rng: Random) -> None:
+        self.call("rescue_leases", LEASE_MS, rng.choice([1, 100]), 3)
+
+    # time
+
+    def clock(self, rng: Random) -> None:
+        self.checked.now_ms += rng.choice([1, 300, 1500, 1500, 2900, 2900, 12_000, -2000, -50_000])
+
+    def fire_timers(self, rng: Random) -> None:
+        self.call("fire_timers", rng.choice([1, 2, 100]))
+
+    def prune(self, rng: Random) -> None:
+        self.call("prune_runs", rng.choice([2, 100]), rng.choice([1, 10**9]), 10**9, rng.choice([0, 1000, 10**9]), 10**9)
+
+    def sweep(self, rng: Random) -> None:
+        self.call("sweep_timers", 100)
+
+    # what children do
+
+    def claim(self, rng: Random) -> None:
+        child = self.child(rng)
+        child.number += rng.random() < 0.9
+        alone = rng.random() < (0.5 if self.checked.stored.of("suspects", "a") else 0.05)
+        reply = self.call("claim_runs", child.lease, child.number, rng.randint(0, 4), int(alone), 0, 1000, "a", "b")
+        if reply == "LEASE_LOST":
+            self.children.remove(child)
+        elif rng.random() > LOST:
+            for run, _, epoch, _, _, _, numbered, *_ in reply[4]:
+                child.hands[run.decode()] = [epoch, numbered]
+
+    def reconcile(self, rng: Random) -> None:
+        child = self.child(rng)
+        child.number += 1
+        reply = self.call("release_strangers", child.lease, 100, child.number, *child.hands)
+        if reply != "LEASE_LOST":
+            for run in reply[2]:
+                del child.hands[run.decode()]
+
+    def record(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        kind, key = rng.choice("dea"), rng.choice("wr") + rng.choice(KEYS)
+        items = [run, epoch, seen, key, kind, rng.choice(BLOBS), b"note"]
+        if rng.random() < 0.3:
+            items += [run, epoch, seen, "rk4", "d", b"", b""]
+        self.told(rng, child, run, self.call("record_steps", child.lease, *items))
+
+    def wait(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        self.told(rng, child, run, self.call("record_waits", child.lease, run, epoch, seen, *self.some_wait(rng)))
+
+    def fire(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        pending = [key for key, memo in self.checked.stored.of("steps", run).items() if memo[0] == "0"] or ["wk1"]
+        self.told(rng, child, run, self.call("fire_waits", child.lease, run, epoch, seen, rng.choice(pending)))
+
+    def suspend(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        items = [run, epoch, seen, *self.some_wait(rng), 1]
+        shape = rng.random()
+        if shape < 0.3:
+            items = [run, epoch, seen, "", "", b"", 0, b"", 1]
+        elif shape < 0.5:
+            items = [run, epoch, seen, *self.some_wait(rng), 0, *items]
+        self.told(rng, child, run, self.call("suspend_runs", child.lease, *items), b"")
+
+    def retry(self, rng: Random) -> None:
+        child, run, epoch, _ = self.in_hand(rng)
+        due = self.checked.now_ms + rng.choice(DELAYS)
+        self.told(rng, child, run, self.call("retry_runs", child.lease, run, epoch, 1, due, b""), b"")
+
+    def finish(self, rng: Random) -> None:
+        child, run, epoch, _ = self.in_hand(rng)
+        keep = rng.choice([1, 3])
+        items = [run, epoch, rng.choice("cf"), rng.choice(BLOBS)] * rng.randint(1, 2)
+        self.told(rng, child, run, self.call("finish_runs", child.lease, keep, keep, *items), b"")
+
+    def release(self, rng: Random) -> None:
+        child, run, epoch, _ = self.in_hand(rng)
+        self.told(rng, child, run, self.call("release_runs", child.lease, run, epoch), b"")
+
+    def note(self, rng: Random) -> None:
+        self.call("note_doing", self.child(rng).lease, "pay")
+
+    # what nobody should do
+
+    def late_copy(self, rng: Random) -> None:
+        """A call that a broken connection held back arrives again."""
+        name, args = self.checked.log[-min(len(self.checked.log), rng.choice([1, 2, 3, rng.randint(1, 40)]))]
+        self.call(name, *args)
+
+    def wrong_holder(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        self.call("record_steps", child.lease, run, epoch + rng.choice([-1, 1]), seen, "wk1", "d", b"wrong epoch", b"")
+        other = self.child(rng)
+        if other is not child:
+            self.call("finish_runs", other.lease, 3, 3, run, epoch, "c", b"wrong lease")
+
+    # the end
+
+    def recover(self) -> None:
+        """A healthy child and a scheduler come back: every run must reach its end."""
+        self.checked.now_ms = max([self.checked.now_ms + 100_000, *self.checked.stored.of("timers").values()])
+        for turn in range(20):
+            if all(v["s"] in "cf" for _, v in self.checked.stored.family("run")):
+                return
+            self.checked.now_ms += 2500
+            self.call("fire_timers", 100)
+            self.call("rescue_leases", LEASE_MS, 100, 100)
+            for alone in (1, 0):
+                lease = f"end{turn}{alone}"
+                self.call("register_lease", lease, LEASE_MS, "w", "a b", "r", *FUNCTIONS)
+                for run in self.call("claim_runs", lease, 1, 100, alone, 0, 1000, "a", "b")[4]:
+                    self.call("finish_runs", lease, 1000, 1000, run[0].decode(), run[2], "c", b"")
+                self.call("close_lease", lease, 0, "left", 100, 100)
+        raise AssertionError(f"stranded: {[v for _, v in self.checked.stored.family('run') if v['s'] in 'qrw']}")
+
+    # what acts draw
+
+    def child(self, rng: Random) -> Child:
+        if not self.children:
+            self.begin(rng)
+        return rng.choice(self.children)
+
+    def in_hand(self, rng: Random) -> tuple[Child, str, int, int]:
+        """A run in somebody's hands, or, when there is none, one that was never claimed."""
+        hands = [(child, run) for child in self.children for run in sorted(child.hands)]
+        if not hands:
+            return self.child(rng), "nobody", 1, 0
+        child, run = rng.choice(hands)
+        epoch, seen = child.hands[run]
+        return child, run, epoch, seen
+
+    def some_wait(self, rng: Random) -> list[Any]:
+        """key, kind, blob, due, note. A key has one kind for ever, as the engine's have."""
+        kind = rng.choice("wr")
+        return [kind + rng.choice(KEYS), kind, rng.choice(BLOBS), self.checked.now_ms + rng.choice(DELAYS), b""]
+
+    def told(self, rng: Random, child: Child, run: str, reply: Any, gone: bytes = b"STALE") -> None:
+        """The child learns what its call came to, unless the reply was lost."""
+        if rng.random() < LOST:
+            return
+        if reply == "LEASE_LOST":
+            self.children.remove(child)
+        elif reply[1][0] in (b"STALE", gone):
+            child.hands.pop(run, None)
+        elif run in child.hands:
+            # Who was told what is newer has seen everything up to the last number.
+            child.hands[run][1] = int(self.checked.run(run).get("q", 0))

@@ -1,0 +1,81 @@
+"""Calls that type checkers must accept. Never imported: mypy and pyright read it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+from durableq.engine.context import Context
+from durableq.engine.sync import SyncContext
+from durableq.model.event import Event
+
+
+@dataclass
+class Order:
+    id: int
+
+
+@dataclass
+class Created:
+    order_id: int
+
+
+async def load(id: int) -> Order:
+    return Order(id)
+
+
+def price(order: Order, *, discount: float = 0.0) -> float:
+    return order.id * (1 - discount)
+
+
+async def raw() -> dict[str, Any]:
+    return {}
+
+
+async def results_are_inferred(ctx: Context) -> None:
+    assert_type(await ctx.step.run("load", load, 1), Order)
+    assert_type(await ctx.step.run("price", price, Order(1), discount=0.5), float)
+    assert_type(await ctx.step.run("lambda", lambda: 3), int)
+    assert_type(await ctx.step.run("lambda", lambda: load(3)), Order)
+    assert_type(await ctx.step.sleep("nap", "1h"), None)
+    assert_type(await ctx.step.send_event("tell", Event("a/b", {})), list[str])
+
+
+async def also_through_combinators(ctx: Context) -> None:
+    order, cost = await asyncio.gather(ctx.step.run("load", load, 1), ctx.step.run("price", price, Order(1)))
+    assert_type(order, Order)
+    assert_type(cost, float)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(ctx.step.run("load", load, 2))
+    assert_type(task.result(), Order)
+    assert_type(await asyncio.wait_for(ctx.step.run("load", load, 3), 5), Order)
+    assert_type(await asyncio.create_task(ctx.step.run("load", load, 4)), Order)
+
+
+async def options_keep_the_type_or_name_it(ctx: Context) -> None:
+    assert_type(await ctx.step.options(retries=0, timeout="5s").run("load", load, 1), Order)
+    assert_type(await ctx.step.options(output_type=Order).run("raw", raw), Order)
+    assert_type(await ctx.step.options(output_type=Order, retries=3).run("raw", raw), Order)
+
+
+async def events_are_typed(ctx: Context[Created], plain: Context) -> None:
+    assert_type(ctx.event.data, Created)
+    assert_type(ctx.event.data.order_id, int)
+    assert_type(ctx.events[0].data, Created)
+    assert_type(plain.event.data, dict[str, Any])
+
+
+def plain_functions_are_too(ctx: SyncContext[Created]) -> None:
+    assert_type(ctx.step.run("load", load, 1), Order)
+    assert_type(ctx.step.run("price", price, Order(1)), float)
+    assert_type(ctx.step.options(output_type=Order).run("raw", raw), Order)
+    assert_type(ctx.step.send_event("tell", [Event("a/b", {})]), list[str])
+    assert_type(ctx.event.data, Created)
+
+
+def parallel_gives_a_tuple(ctx: SyncContext) -> None:
+    order, cost = ctx.parallel(lambda: ctx.step.run("load", load, 1), lambda: ctx.step.run("price", price, Order(1)))
+    assert_type(order, Order)
+    assert_type(cost, float)
+    assert_type(ctx.parallel(*[lambda: ctx.step.run("load", load, 1)]), tuple[Order, ...])

@@ -1,0 +1,43 @@
+"""Calls that type checkers must refuse: every line marked so, and no other. Never imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from durableq.engine.context import Context
+from durableq.engine.sync import SyncContext
+
+
+@dataclass
+class Created:
+    order_id: int
+
+
+async def load(id: int) -> str:
+    return str(id)
+
+
+async def refused(ctx: Context[Created]) -> None:
+    await ctx.step.run("x", load)  # expect-error
+    await ctx.step.run("x", load, "1")  # expect-error
+    await ctx.step.run("x", load, 1, 2)  # expect-error
+    await ctx.step.run("x", load, id=1, unknown=2)  # expect-error
+    await ctx.step.run(5, load, 1)  # expect-error
+    await ctx.step.run("x", 5)  # expect-error
+    await ctx.step.sleep("x")  # expect-error
+    await ctx.step.sleep("x", None)  # expect-error
+    await ctx.step.send_event("x", "a/b")  # expect-error
+    ctx.step.options(retry=3)  # expect-error
+    ctx.step.options(retries="3")  # expect-error
+    number: int = await ctx.step.run("x", load, 1)  # expect-error
+    ctx.event.data["order_id"]  # expect-error
+    ctx.event.data.unknown  # expect-error
+    ctx.step.wait_for  # expect-error
+    print(number)
+
+
+def refused_too(ctx: SyncContext) -> None:
+    ctx.step.run("x", load)  # expect-error
+    number: int = ctx.step.run("x", load, 1)  # expect-error
+    ctx.parallel(5)  # expect-error
+    print(number)

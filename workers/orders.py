@@ -1,0 +1,93 @@
+"""An order, from the event that somebody has ordered to the parcel. Read from the top: it happens in this order.
+
+Each `await ctx.step…` is recorded once in Redis. When the worker dies, or the run sleeps, the function is called again
+from the top later, maybe on another machine; the steps that are recorded answer at once, and it goes on where it was.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypedDict
+
+import durableq as dq
+from workers import outside
+from workers.app import app
+
+PRICES = {"tea": 450, "cup": 1200, "unobtainium": 99_900}
+
+
+class Item(TypedDict):
+    """One line of an order."""
+
+    sku: str
+    count: int
+
+
+class OrderCreated(TypedDict):
+    """The data of `order/created`. An event whose data does not fit fails its run at once, naming the field."""
+
+    order_id: str
+    card: str
+    items: list[Item]
+
+
+@dataclass
+class Order:
+    """An order with what it costs. A step can return a dataclass, since its return annotation names the type."""
+
+    id: str
+    card: str
+    items: list[Item]
+    cents: int
+
+
+def load_order(data: OrderCreated) -> Order:
+    """The order with its prices. A plain function: a step's body may be `def` or `async def`."""
+    cents = sum(PRICES[item["sku"]] * item["count"] for item in data["items"])
+    return Order(data["order_id"], data["card"], data["items"], cents)
+
+
+@app.function(
+    "process-order",
+    name="Process an order",
+    triggers=[dq.EventTrigger("order/created", if_="size(event.data.items) > 0")],
+    retries=3,
+)
+async def process_order(ctx: dq.Context[OrderCreated]) -> dict[str, str]:
+    """Take the money, pack the parcel, tell the world."""
+    order = await ctx.step.run("load-order", load_order, ctx.event.data)
+
+    # Time to change one's mind. A sleep holds no worker, and may last a year.
+    await ctx.step.sleep("grace-period", "1s")
+
+    # The bank may be away: more attempts than the function's, at short intervals. The key is the same at every attempt,
+    # so that the bank takes the money once.
+    bank = ctx.step.options(retries=5, backoff=dq.Backoff.exponential(initial="500ms", maximum="10s"), timeout="10s")
+    payment = await bank.run("charge-card", outside.charge_card, f"charge-{ctx.run_id}", order.card, order.cents)
+
+    try:
+        # Steps beside each other are plain asyncio. Each has its own attempts.
+        label, *reserved = await asyncio.gather(
+            ctx.step.run("print-label", outside.print_label, order.id, "home"),
+            *(ctx.step.run(f"reserve-{item['sku']}", outside.reserve, **item) for item in order.items),
+        )
+    except dq.StepError as error:
+        # A step that has used up its attempts raises here, as any call may. Whatever else went wrong is not ours to mend.
+        if not error.matches(outside.OutOfStock):
+            raise
+        await ctx.step.run("refund", outside.refund, payment)
+        await ctx.step.send_event("announce", dq.Event("order/refunded", {"order_id": order.id, "why": error.message}))
+        return {"order": order.id, "outcome": "refunded"}
+
+    # The logger is quiet while recorded steps answer: this line appears once.
+    ctx.logger.info("order.packed", order=order.id, parcels=reserved)
+    await ctx.step.send_event("announce", dq.Event("order/shipped", {"order_id": order.id, "label": label}))
+    return {"order": order.id, "outcome": "shipped", "label": label}
+
+
+@app.function("tell-customer", triggers=[dq.EventTrigger("order/shipped"), dq.EventTrigger("order/refunded")])
+async def tell_customer(ctx: dq.Context) -> None:
+    """One function's event starts another, which has attempts and a history of its own."""
+    data = ctx.event.data
+    news = f"is on its way: {data['label']}" if ctx.event.name == "order/shipped" else f"cannot be had: {data['why']}"
+    key = f"news-{ctx.run_id}"
+    await ctx.step.run("mail", outside.send_mail, key, f"order-{data['order_id']}", f"Your order {news}")

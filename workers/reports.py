@@ -1,0 +1,21 @@
+"""The same without `async`: a `def` function is given a SyncContext, whose verbs block.
+
+It runs in a thread, so it may call whatever blocks: a database driver, a PDF library, `time.sleep`.
+"""
+
+import durableq as dq
+from workers import outside
+from workers.app import app
+
+
+@app.function("sales-report", triggers=[dq.EventTrigger("report/requested")])
+def sales_report(ctx: dq.SyncContext) -> dict[str, int]:
+    """Count, sum and mail. `parallel` is for `def` functions what `asyncio.gather` is for `async` ones."""
+    count, cents = ctx.parallel(
+        lambda: ctx.step.run("count-payments", outside.count_payments),
+        lambda: ctx.step.run("sum-payments", outside.sum_payments),
+    )
+    ctx.step.sleep("let-it-settle", "1s")
+    text = f"{count} payments, {cents / 100:.2f} in all, as of {ctx.now():%Y-%m-%d}"
+    ctx.step.run("mail", outside.send_mail, f"report-{ctx.run_id}", ctx.event.data["to"], text)
+    return {"count": count, "cents": cents}
