@@ -36,6 +36,7 @@ from durableq.store.registry import Registry
 from durableq.words.errors import ConfigError, DurableqError, RedisRefused, StateLost, UnknownSchema
 from durableq.words.telemetry import Log, get_log
 
+EXIT_FAILED: Final = 1
 BEAT_S: Final = 1.0
 BLOCKED_AFTER_S: Final = 5.0
 BLOCKING_READ_S: Final = 3.0
@@ -122,15 +123,25 @@ class _Child:
             self._fatal(EXIT_STATE_LOST, str(error))
         except Exception as error:
             self._log.exception("child.failed")
-            self._fatal(EXIT_CONFIG, f"the app could not be loaded: {type(error).__name__}: {error}")
+            self._fatal(EXIT_FAILED, f"{type(error).__name__}: {error}")
         finally:
             beating.cancel()
             faulthandler.cancel_dump_traceback_later()
         return self._exit_code
 
+    def _apps(self) -> list[App]:
+        """The apps of this worker. What their modules raise at import is logged with its traceback."""
+        try:
+            return load_apps(self._settings.apps)
+        except ConfigError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._log.exception("child.failed")
+            raise ConfigError(f"the app could not be loaded: {type(error).__name__}: {error}") from error
+
     async def _work(self) -> None:
         settings = self._settings
-        apps = load_apps(settings.apps)
+        apps = self._apps()
         for app in apps:
             app.connect_to(settings.redis_url, settings.namespace)
         link = open_link(settings.redis_url, "child", on_change=self._connection_changed)
@@ -206,12 +217,15 @@ class _Child:
 
     async def _beat(self) -> None:
         """Every second: tell the parent that the loop turns, arm the trace for when it does not, look at our own limits."""
-        renewed_s = 0.0
+        loop = asyncio.get_running_loop()
+        renewed_s, turned_s = 0.0, loop.time()
         while True:
             faulthandler.dump_traceback_later(BLOCKED_AFTER_S, file=self._trace_fd)
             worker = self._worker
             self._tell({"is": "beat", "in_hand": worker.hand.executing if worker is not None else 0})
             if worker is not None:
+                if loop.time() - turned_s > BLOCKED_AFTER_S:
+                    worker.doubt_lease()
                 why = self._reason_to_recycle(worker)
                 if why and not self._recycling:
                     self._recycling = True
@@ -222,6 +236,7 @@ class _Child:
                     renewed_s = 0.0
                     with contextlib.suppress(DurableqError):
                         await worker.renew()
+            turned_s = loop.time()
             await asyncio.sleep(BEAT_S)
 
     def _reason_to_recycle(self, worker: Worker) -> str:

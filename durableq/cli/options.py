@@ -104,7 +104,7 @@ def seconds(_ctx: click.Context, param: click.Parameter, value: Any) -> float:
     try:
         return to_ms(param.opts[0], float(value) if _number(value) else value) / 1000
     except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
+        raise click.BadParameter(str(error).removeprefix(f"{param.opts[0]} ")) from None
 
 
 def _number(text: str) -> bool:

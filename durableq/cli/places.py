@@ -53,9 +53,10 @@ def find(redis_url: str | None, namespace: str | None, *, or_dev: bool = False) 
         origin = str(URL_FILE) if redis_url else DEFAULT_ORIGIN
     found = Place(redis_url, namespace).resolved(os.environ)
     try:
-        return Found(check_url(found.redis_url), found.namespace, origin)
+        check_url(found.redis_url)
     except ConfigError as error:
         raise ConfigError(f"{error} (from {origin})") from None
+    return Found(found.redis_url, found.namespace, origin)
 
 
 def url_variable(environment: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ def command(
             except (SendError, RedisRefused) as error:
                 error.add_note(found.told())
                 raise
-            except LimitExceeded as error:
+            except (EventError, LimitExceeded) as error:
                 raise click.UsageError(str(error)) from None
 
     (accepted,) = asyncio.run(send())

@@ -42,6 +42,11 @@ class Branch(Coroutine[Any, Any, Any]):
         """The thread that this task serves, in `def` functions."""
 
     @property
+    def task_done(self) -> bool:
+        """Whether its task has ended."""
+        return self.task is None or self.task.done()
+
+    @property
     def coroutine(self) -> Any:
         """What it wraps."""
         return self._coroutine

@@ -21,7 +21,6 @@ from asyncio import TimerHandle
 from collections import deque
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count
 from typing import TYPE_CHECKING
 
 from durableq.engine.asks import Ask, Stage
@@ -57,10 +56,8 @@ class Conductor:
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
-        self._settler = Settler(replay, replay.loop, replay.flights.outside, self._decide)
-        self._lingering = Lingering(replay, self.touch)
         self._due: list[tuple[int, int, Ask, Memo]] = []
-        self._ticket = count()
+        self._ticket = 0
         self._starts: deque[Ask] = deque()
         self._fresh: list[Ask] = []
         self._waits: dict[str, Ask] = {}
@@ -68,6 +65,9 @@ class Conductor:
         """Whose result, or end, is on its way. The news of another reply may bring it sooner than its own."""
         self._parked: dict[str, Ask] = {}
         self._timer: TimerHandle | None = None
+        # Made when first needed: a function whose steps follow each other never does.
+        self._settler: Settler | None = None
+        self._lingering: Lingering | None = None
         self.bodies = 0
 
     # --- What steps ask for. Each is awaited in the task that asks.
@@ -144,6 +144,8 @@ class Conductor:
     def touch(self) -> None:
         """Something of the run has changed: decide anew once it has come to rest."""
         if self._replay.phase is Phase.RUNNING:
+            if self._settler is None:
+                self._settler = Settler(self._replay, self._replay.loop, self._replay.flights.outside, self._decide)
             self._settler.touch()
 
     def news(self, key: str, memo: Memo) -> None:
@@ -162,8 +164,10 @@ class Conductor:
 
     def stop(self) -> None:
         """The replay is over: decide nothing any more."""
-        self._settler.stop()
-        self._lingering.stop()
+        if self._settler is not None:
+            self._settler.stop()
+        if self._lingering is not None:
+            self._lingering.stop()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -182,28 +186,38 @@ class Conductor:
             self._replay.wake()
             return
         if self._tell_next() or self._start_bodies():
-            self._lingering.reset()
-            self._settler.touch()
+            self._went_on()
+            self.touch()
             return
         self._fire_due()
         if self._start_bodies():
-            self._lingering.reset()
+            self._went_on()
         if self.bodies or self._replay.flights.count or self._fresh_is_due():
             self._write_fresh()
         elif self._waits or self._fresh:
-            if self._replay.current is not None or self._lingering.over():
+            if self._replay.current is not None or self._linger().over():
                 self._replay.suspend()
             else:
                 self._write_fresh()
         elif self._parked and not self._due:
-            self._lingering.parked(list(self._parked.values()))
+            self._linger().parked(list(self._parked.values()))
         self._arm()
+
+    def _linger(self) -> Lingering:
+        if self._lingering is None:
+            self._lingering = Lingering(self._replay, self.touch)
+        return self._lingering
+
+    def _went_on(self) -> None:
+        if self._lingering is not None:
+            self._lingering.reset()
 
     def _tell(self, ask: Ask, memo: Memo) -> None:
         ask.stage = Stage.TOLD
         self._waits.pop(ask.key, None)
         self._flying.pop(ask.key, None)
-        heappush(self._due, (memo.number, next(self._ticket), ask, memo))
+        self._ticket += 1
+        heappush(self._due, (memo.number, self._ticket, ask, memo))
         self.touch()
 
     def _tell_next(self) -> bool:

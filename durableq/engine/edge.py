@@ -53,6 +53,7 @@ class Edge:
     """One thread of user code and the task that serves it."""
 
     __slots__ = (
+        "_given_up",
         "_inbox",
         "_interrupted",
         "_next",
@@ -72,6 +73,7 @@ class Edge:
         self._next: Pending | None = None
         self._work: Work | None = None
         self._interrupted = False
+        self._given_up = False
         self._refusals = 0
         self.ident = 0
         self.busy = False
@@ -137,18 +139,28 @@ class Edge:
             self._interrupted = True
             if not self.busy:
                 self._inbox.put(None)
+                self._set_busy(not self.stuck)
+
+    def give_up(self) -> None:
+        """The turn ends without waiting for the thread any longer; if it still runs, it is counted until it ends."""
+        if not self.ended.done() and not self.stuck:
+            self._given_up = True
+            self._replay.environment.abandoned.add(self._replay.run.run_id, "")
 
     def _post(self, request: Request) -> None:
-        self._set_busy(False)
         if self._interrupted:
             self._inbox.put(None)
-        elif self._next is not None and not self._next.done():
+            return
+        self._set_busy(False)
+        if self._next is not None and not self._next.done():
             self._next.set_result(request)
 
     def _end(self, value: Any, error: BaseException | None) -> None:
         self._set_busy(False)
         self.let_pass = isinstance(error, RunInterrupt)
         self.ended.set_result(None)
+        if self._given_up:
+            self._replay.environment.abandoned.ended(self._replay.run.run_id, "")
         if self._next is not None and not self._next.done():
             self._next.set_result(_End(value, error))
 

@@ -32,7 +32,7 @@ from durableq.words.typed import load_data
 
 @dataclass(slots=True)
 class ClaimedRun:
-    """A run as it was claimed. Read only."""
+    """A run as it was claimed. `memos` becomes the execution's own."""
 
     run_id: str
     function_id: str
@@ -107,6 +107,9 @@ class Execution:
         """Take in results from outside: waits that somebody else has ended."""
         if self._replay is not None:
             self._replay.learn(news)
+        else:
+            for key, memo in news:
+                self.memos.learn(key, memo)
 
     def abandon(self, reason: str = "the run was taken from this worker") -> None:
         """The lease is lost: stop user code, record nothing."""

@@ -32,8 +32,12 @@ async def leave(replay: Replay) -> None:
     """End all user code of this replay, in at most LEAVE_S. Does nothing the second time."""
     if replay.phase is Phase.OVER:
         return
-    replay.phase = Phase.LEAVING
     replay.conductor.stop()
+    if not replay.branches and not replay.edges and (replay.root is None or replay.root.task_done):
+        replay.naming.close()
+        replay.phase = Phase.OVER  # the function has returned and nothing is left of it, as nearly always
+        return
+    replay.phase = Phase.LEAVING
     asked: set[Branch] = set()
     try:
         deadline = replay.loop.time() + LEAVE_S
@@ -42,6 +46,9 @@ async def leave(replay: Replay) -> None:
             if not done:
                 break
     finally:
+        for edge in replay.edges:
+            edge.give_up()
+        replay.naming.close()  # steps that were called, and whose await was never reached
         replay.phase = Phase.OVER
 
 

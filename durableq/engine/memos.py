@@ -8,7 +8,9 @@ until nothing that could bring it is under way; so results reach user code in th
 
 from __future__ import annotations
 
-from durableq.model.memo import Memo
+from durableq.model.memo import Memo, MemoKind
+
+_WAITS = (MemoKind.SLEEPING, MemoKind.RETRYING)
 
 
 class Memos:
@@ -29,7 +31,7 @@ class Memos:
         if memo.number:
             self._number(memo.number)
         if known is not None:
-            if known.number >= memo.number:
+            if known.number >= memo.number or _is_outdated(memo, known):
                 return False
             self.size_bytes -= len(known.blob)
         self.by_key[key] = memo
@@ -39,7 +41,11 @@ class Memos:
     def began(self, key: str, memo: Memo) -> None:
         """A wait of ours has begun: it has no number, and replaces an earlier wait of the step."""
         known = self.by_key.get(key)
-        self.size_bytes += len(memo.blob) - (len(known.blob) if known is not None else 0)
+        if known is not None:
+            if known.kind not in _WAITS:
+                return  # it has ended already; that reply was quicker
+            self.size_bytes -= len(known.blob)
+        self.size_bytes += len(memo.blob)
         self.by_key[key] = memo
 
     def knows(self, number: int) -> bool:
@@ -58,3 +64,8 @@ class Memos:
             while self.seen + 1 in self._ahead:
                 self.seen += 1
                 self._ahead.remove(self.seen)
+
+
+def _is_outdated(memo: Memo, known: Memo) -> bool:
+    """Whether this tells of the end of a retry's delay after which we have already tried, failed, and begun another."""
+    return memo.kind is MemoKind.RETRYING and memo.blob != known.blob

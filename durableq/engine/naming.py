@@ -39,6 +39,8 @@ class Naming:
 
     def close(self) -> list[str]:
         """Close what was called and never awaited, and give the ids."""
+        if not self._unawaited:
+            return []
         unawaited, self._unawaited = self._unawaited, {}
         for _, coroutine in unawaited.values():
             coroutine.close()  # or Python would warn of it a second time, without the id

@@ -41,6 +41,38 @@ if TYPE_CHECKING:
 class Replay:
     """One call of the function. `play` is called once. The rest is for the engine's own modules, on the loop."""
 
+    __slots__ = (
+        "_end",
+        "_lost",
+        "_signal",
+        "branches",
+        "busy_threads",
+        "conductor",
+        "current",
+        "edge_of",
+        "edges",
+        "ends",
+        "environment",
+        "events",
+        "executing",
+        "flights",
+        "function",
+        "loop",
+        "memos",
+        "moves",
+        "naming",
+        "phase",
+        "port",
+        "reading",
+        "refusals",
+        "reports",
+        "restarting",
+        "root",
+        "run",
+        "scope",
+        "steps",
+    )
+
     def __init__(self, execution: Execution) -> None:
         self.run = execution.claimed
         self.events = execution.events
@@ -197,7 +229,7 @@ class Replay:
     def thread_is_busy(self, busy: bool) -> None:
         """A thread has begun or ceased to execute function code."""
         self.busy_threads += 1 if busy else -1
-        if not busy:
+        if not busy and self.branches:
             self.conductor.touch()
 
     def suspend(self) -> None:
@@ -227,7 +259,7 @@ class Replay:
     @property
     def alone(self) -> bool:
         """Whether the root is asking and nothing else of the run exists that could race with it."""
-        return self.current is self.root and not self.branches and self.current is not None
+        return self.current is self.root and not self.branches and self.phase is Phase.RUNNING
 
     @property
     def over(self) -> bool:

@@ -88,4 +88,6 @@ class Reports:
 
 
 def _name(branch: Branch) -> str:
-    return "?" if branch.task is None else branch.task.get_name()
+    """The task's name and its coroutine's, since most tasks are only numbered."""
+    name = "task" if branch.task is None else branch.task.get_name()
+    return f"{name} ({getattr(branch.coroutine, '__qualname__', '?')})"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 QUIET_AFTER_MOVE = 3
 QUIET_AFTER_END = 6
 
-TURNS_MAX = 10_000
-"""A branch that polls without pause (`while …: await asyncio.sleep(0)`) never rests. After so many turns, about 50 ms, it is
+TURNS_MAX = 1_000
+"""A branch that polls without pause (`while …: await asyncio.sleep(0)`) never rests. After so many turns, 5 ms and more, it is
 taken to have done so, or the rest of the run would stand still."""
 
 THREADS_S = 1.0

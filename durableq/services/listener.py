@@ -11,12 +11,13 @@ from typing import Final
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
 from durableq.store.bells import Bells
+from durableq.store.failures import BellGone
 
 QUIET_MS: Final = 2500
 FULL_MS: Final = 100
 """Without free places the bell of ready runs is left to others; looked at again so soon, since places come back."""
-POLL_MS: Final = 20
-"""Between reads where blocking ones do not work (fakeredis)."""
+GONE_PAUSE_S: Final = 0.5
+"""After finding the inbox gone: about what it takes to begin another lease."""
 
 
 class Listener:
@@ -32,6 +33,7 @@ class Listener:
         ready: Callable[[], None],
         events_wait: Callable[[], None],
         deliver: Callable[[str, str, Memo], None],
+        inbox_gone: Callable[[], None],
     ) -> None:
         self._bells = bells
         self._claimer = claimer
@@ -41,16 +43,21 @@ class Listener:
         self._ready = ready
         self._events_wait = events_wait
         self._deliver = deliver
+        self._inbox_gone = inbox_gone
 
     async def run_once(self) -> float:
         wanting = self._claimer.wanting
-        rung = await self._bells.wait(
-            apps=self._apps if wanting else (),
-            events=self._events,
-            timers=False,
-            inbox=self._claimer.lease,
-            block_ms=QUIET_MS if wanting else FULL_MS,
-        )
+        try:
+            rung = await self._bells.wait(
+                apps=self._apps if wanting else (),
+                events=self._events,
+                timers=False,
+                inbox=self._claimer.lease,
+                block_ms=QUIET_MS if wanting else FULL_MS,
+            )
+        except BellGone:
+            self._inbox_gone()
+            return GONE_PAUSE_S
         for run_id, key, memo in rung.news:
             self._deliver(run_id, key, memo)
         if rung.events:

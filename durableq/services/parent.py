@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, Final
 
 from durableq.services.committer import Retention
 from durableq.services.offspring import Offspring
@@ -32,7 +32,10 @@ EXIT_OK: Final = 0
 EXIT_STATE_LOST: Final = 75
 EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 130
-AFTER_GRACE_S: Final = 1.5
+AFTER_GRACE_S: Final = 1.25
+"""Beyond the grace period: what a child takes to hand back and leave. It gives itself a second for the former."""
+SETTLING_S: Final = 0.5
+"""What the parent gives itself afterwards."""
 YOUNG_S: Final = 5.0
 RESTART_PAUSE_MAX_S: Final = 10.0
 
@@ -52,6 +55,7 @@ class Parent:
         self._exit_code = EXIT_OK
         self._interrupts = 0
         self._suspecting: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
         """Start the children and stay until they have left. Returns the exit code."""
@@ -103,14 +107,24 @@ class Parent:
     async def _drain(self) -> None:
         for child in self._children:
             child.drain()
-        waiting = set(self._children.values())
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=self._settings.grace_s + AFTER_GRACE_S)
-            if late:
-                for child in list(self._children):
-                    self._log.warning("child.killed", child=child.pid, why="still there after the grace period")
-                    child.kill("")
-                await asyncio.wait(late, timeout=0.5)
+        await self._within(self._settings.grace_s + AFTER_GRACE_S, self._children.values)
+        for child in self._children:
+            self._log.warning("child.killed", child=child.pid, why="still there after the grace period")
+            child.kill("")
+        await self._within(SETTLING_S, lambda: [*self._children.values(), *self._settling])
+
+    async def _within(self, seconds: float, tasks: Callable[[], Collection[asyncio.Task[None]]]) -> None:
+        """Wait until there are no such tasks, but no longer than this."""
+        loop = asyncio.get_running_loop()
+        over_s = loop.time() + seconds
+        while (left := tasks()) and (left_s := over_s - loop.time()) > 0:
+            await asyncio.wait(left, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def _settle(self, what: Coroutine[Any, Any, None]) -> None:
+        """Do this beside everything else; a drain waits for it, if not for long."""
+        task = asyncio.get_running_loop().create_task(what)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     async def _spawn(self, alone: bool = False) -> None:
         self._spawned += 1
@@ -118,18 +132,21 @@ class Parent:
         await child.spawn(self._command, {**self._settings.to_map(), "alone": alone})
         self._children[child] = asyncio.get_running_loop().create_task(self._outlive(child), name=f"child-{child.pid}")
         self._log.info("child.started", child=child.pid)
+        if self._stopping.is_set():
+            # The drain began meanwhile and has not told this one; it cannot have claimed anything yet.
+            child.draining = True
+            child.kill("")
 
     async def _outlive(self, child: Offspring) -> None:
-        """Stay with a child to its end, hand back what it held, and replace it."""
+        """Stay with a child to its end, then have what it held handed back, and have it replaced."""
         death = await child.ended()
         del self._children[child]
         crashed = bool(death) and not child.draining
         if crashed:
             self._log.error("child.died", child=child.pid, how=death, in_hand=child.in_hand)
-        replacing = asyncio.get_running_loop().create_task(self._replace(child, crashed))
+        self._settle(self._replace(child, crashed))
         for lease in child.leases:
-            await self._hand_back(lease, crashed, death)
-        await replacing
+            self._settle(self._hand_back(lease, crashed, death))
 
     async def _replace(self, child: Offspring, crashed: bool) -> None:
         enough = sum(not c.draining and not c.alone for c in self._children) >= self._settings.processes
@@ -185,7 +202,7 @@ class Parent:
         elif what == "recycle" and not child.draining:
             child.draining = True
             self._log.info("child.recycled", child=child.pid, why=message["why"])
-            asyncio.get_running_loop().create_task(self._succeed(child))
+            self._settle(self._succeed(child))
         elif what == "suspects" and not self._stopping.is_set() and not any(c.alone for c in self._children):
             if self._suspecting is None or self._suspecting.done():
                 self._suspecting = asyncio.get_running_loop().create_task(self._spawn(alone=True))
@@ -197,7 +214,10 @@ class Parent:
     async def _succeed(self, old: Offspring) -> None:
         """Start a successor, and drain the old one; it has stopped claiming already."""
         if not self._stopping.is_set():
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:  # then its end will have it replaced
+                self._log.error("child.not_started", error=str(error))
         old.drain()
 
     async def renew(self) -> None:

@@ -11,6 +11,7 @@ functions. An entry that cannot be decided three times is set aside with the rea
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from durableq.model.event import EventHead, read_head
@@ -32,11 +33,19 @@ class Router:
     """Routes what waits behind the cursor, in batches."""
 
     def __init__(
-        self, events: Events, registry: Registry, log: Log, *, shard: int = 0, kept: int = EVENTS_KEPT
+        self,
+        events: Events,
+        registry: Registry,
+        log: Log,
+        *,
+        on_runs: Callable[[], None] = lambda: None,
+        shard: int = 0,
+        kept: int = EVENTS_KEPT,
     ) -> None:
         self._events = events
         self._registry = registry
         self._log = log
+        self._on_runs = on_runs
         self._shard = shard
         self._kept = kept
         self._table = RoutingTable(-1, {})
@@ -83,6 +92,9 @@ class Router:
             upto, count = entry.id, count + 1
             if len(decisions) >= BATCH:
                 break
+        if decisions:
+            # Told before the reply: what is sent on this connection from here on finds the runs.
+            self._on_runs()
         return await self._events.route_events(backlog.cursor, upto, self._table.version, count, decisions, self._kept)
 
     def _decide(self, entry: Entry) -> list[Decision]:

@@ -62,7 +62,8 @@ class Loop:
                 delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
             if delay_s > 0:
                 try:
-                    await asyncio.wait_for(self._hint.wait(), delay_s)
+                    async with asyncio.timeout(delay_s):
+                        await self._hint.wait()
                 except TimeoutError:
                     pass
             else:

@@ -22,6 +22,7 @@ from durableq.model.limits import Limits
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
 from durableq.services.committer import Committer, Retention
+from durableq.services.doubt import Doubt
 from durableq.services.executor import RunInHand
 from durableq.services.hand import Hand
 from durableq.services.listener import QUIET_MS, Listener
@@ -83,6 +84,7 @@ class Worker:
         self._leasing: asyncio.Task[None] | None = None
         self._executions: set[asyncio.Task[None]] = set()
         self._lost = False
+        self._leaving = False
         self.hand = Hand(1 if duties.alone else duties.concurrency)
         self.environment = Environment(
             bodies_max=duties.concurrency,
@@ -90,6 +92,7 @@ class Worker:
             logger=log,
             on_body=self._note_doing if duties.alone else None,
         )
+        self._doubt = Doubt(self.environment, self._leases, self.lease_lost, log)
         self._committer = Committer(
             self._runs,
             self._clock,
@@ -98,7 +101,7 @@ class Worker:
             on_lease_lost=self.lease_lost,
             on_state_lost=self._state_lost,
         )
-        self._router = Router(self._events, Registry(calls), log)
+        self._router = Router(self._events, Registry(calls), log, on_runs=self._ready)
         self._claimer = Claimer(
             self._runs,
             self.hand,
@@ -119,9 +122,10 @@ class Worker:
             ready=self._ready,
             events_wait=self._events_wait,
             deliver=self._deliver,
+            inbox_gone=self.doubt_lease,
         )
         self._claiming = Loop("claimer", _Under(self._claimer, self.lease_lost), log, self._state_lost)
-        self._routing = Loop("router", _Routing(self._router, self._ready), log, self._state_lost)
+        self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
         self._listening = Loop("listener", listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
         self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
@@ -147,8 +151,13 @@ class Worker:
         if (await self._leases.renew_leases([lease]))[0] is None:
             self.lease_lost(lease)
 
+    def doubt_lease(self) -> None:
+        """The lease may be gone: this process was stopped or blocked for long, or its inbox is not there."""
+        self._doubt.begin(self._lease)
+
     async def stop_claiming(self) -> None:
-        """From here on nothing new comes in hand."""
+        """From here on nothing new comes in hand, and a lease that is lost is not followed by another."""
+        self._leaving = True
         await asyncio.gather(self._claiming.stop(), self._routing.stop(), self._reconciling.stop())
         if self._lost:
             return
@@ -168,6 +177,8 @@ class Worker:
             await asyncio.wait(self._executions, timeout=grace_s)
         self.hand.drop_all("this worker is leaving")
         await self._listening.stop()
+        if self._leasing is not None:
+            self._leasing.cancel()
         if not self._lost:
             try:
                 async with asyncio.timeout(LEAVING_PATIENCE_S):
@@ -229,6 +240,8 @@ class Worker:
             return
         self._log.warning("lease.lost", lease=lease, in_hand=self.hand.executing)
         self.hand.drop_all("the lease was lost")
+        if self._leaving:
+            return
         self._leasing = asyncio.get_running_loop().create_task(self._lease_again())
 
     async def _lease_again(self) -> None:
@@ -267,11 +280,9 @@ class _Under:
 class _Routing:
     """Routes whenever it is hinted."""
 
-    def __init__(self, router: Router, ready: Callable[[], None]) -> None:
+    def __init__(self, router: Router) -> None:
         self._router = router
-        self._ready = ready
 
     async def run_once(self) -> float:
-        if await self._router.route():
-            self._ready()
+        await self._router.route()
         return 3600.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -25,13 +26,17 @@ def check_url(url: object) -> str:
     try:
         parts = urlsplit(url)
         port_is_a_number = parts.port is None or parts.port > 0
-    except ValueError as error:
-        raise ConfigError(f"redis_url is not a URL: {error}") from None
+    except ValueError:
+        # What Python says of it may quote a piece of the password.
+        raise ConfigError(
+            f"redis_url {hide_password(url)!r} is not a URL: host and port do not end where they should. "
+            "Write '/', '?', '#', '@' and '[' in a password as %2F, %3F, %23, %40 and %5B"
+        ) from None
     if parts.scheme in _LATER:
         raise ConfigError(
             f"redis_url {hide_password(url)!r}: {parts.scheme}:// is not supported yet; use one server (redis://, rediss:// or unix://)"
         )
-    if parts.scheme not in _SCHEMES:
+    if parts.scheme not in _SCHEMES or "://" not in url:
         raise ConfigError(
             f"redis_url {hide_password(url)!r} must begin with redis://, rediss://, unix://, valkey:// or valkeys://"
         )
@@ -49,26 +54,18 @@ def check_url(url: object) -> str:
             raise ConfigError(
                 f"redis_url {hide_password(url)!r}: the database after the host must be a number, not {database!r}"
             )
-    if "durability" in dict(parse_qsl(parts.query)):
+    if "durability" in dict(parse_qsl(parts.query, keep_blank_values=True)):
         raise ConfigError("durability= is not supported yet: what Redis keeps is set by its own persistence")
-    return urlunsplit((scheme, *parts[1:]))
+    return f"{scheme}://{url.partition('://')[2]}"
 
 
 def hide_password(url: str) -> str:
-    """The URL as it may be shown and logged."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        secret = parts.password is not None
-    except ValueError:
-        return "(not a URL)"
-    if not secret and "password=" not in parts.query:
-        return url
-    user = parts.username or ""
-    query = urlencode([(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)])
-    return urlunsplit(
-        SplitResult(parts.scheme, f"{user}:***@{host}" if secret else host, parts.path, query, parts.fragment)
-    )
+    """The URL as it may be shown and logged, also when it is not quite a URL: up to the last @ it may be all password."""
+    scheme = url[: url.find("://") + 3] if "://" in url else ""
+    credentials, at, place = url[len(scheme) :].rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    hidden = ":***" if colon else ""
+    return scheme + user + hidden + at + re.sub(r"(?i)\b(password=)[^&#]*", r"\1***", place)
 
 
 def connector(url: str, role: str) -> Callable[[], Connection]:

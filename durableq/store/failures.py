@@ -43,6 +43,10 @@ class RegistryChanged(StoreError):
     """The functions have changed since these routing decisions were taken."""
 
 
+class BellGone(StoreError):
+    """A stream that was to be read is not there: the inbox of a lease that has ended, or somebody has deleted it."""
+
+
 class Unavailable(RedisUnavailable):
     """The call was given up. `maybe_applied` says whether it had been sent, so that Redis may have executed it."""
 
@@ -55,6 +59,7 @@ _OURS: Final = {
     "LEASE_LOST": LeaseLost,
     "CURSOR_MOVED": CursorMoved,
     "REGISTRY_CHANGED": RegistryChanged,
+    "NOGROUP": BellGone,
 }
 
 NOT_NOW: Final = (ReadOnlyError, TryAgainError, MasterDownError, ClusterDownError, MovedError, AskError)

@@ -8,8 +8,10 @@ and one read. The connection itself (TCP, unix, TLS, AUTH, SELECT) is redis-py's
 
 Failures. When the connection breaks, calls without an answer are sent again, in order, on the next one. That is safe
 because every script is idempotent by state, and it is why nothing but scripts and reads may be sent here. A reply that
-does not come for `reply_timeout_s` breaks the connection, since a half-open one never would. Reconnecting waits 50 ms,
-then twice as long each time up to 0.5 s, with full jitter, for ever: whoever uses the link decides how long it waits.
+does not come for `reply_timeout_s` breaks the connection, since a half-open one never would. So does READONLY: this server
+is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as long each time up to
+0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new connection is told
+(credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any, Final, Protocol
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from durableq.store.failures import Unavailable, meaning, not_now, refusal
@@ -46,7 +48,9 @@ class Connection(Protocol):
 
 
 class _Call:
-    __slots__ = ("args", "future", "packed", "script", "written")
+    """`doubtful`: it was sent on a connection that broke, so it may have been executed."""
+
+    __slots__ = ("args", "doubtful", "future", "packed", "script")
 
     def __init__(self, args: tuple[Any, ...], future: asyncio.Future[Reply], script: Script | None) -> None:
         self.args = args
@@ -55,7 +59,7 @@ class _Call:
         self.packed: bytes = pack_command(args)
         self.future = future
         self.script = script
-        self.written = False
+        self.doubtful = False
 
 
 class Link:
@@ -77,9 +81,11 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[_Call] = deque()
         self._sent: deque[_Call] = deque()
+        self._postponed: set[_Call] = set()
         self._wanted: asyncio.Future[None] | None = None
         self._answered = 0
         self._closed = False
+        self._writing = False
         self._up = False
         self._keeper: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
@@ -116,21 +122,23 @@ class Link:
 
     async def within(self, seconds: float, future: asyncio.Future[Reply]) -> Reply:
         """Await a call of this link, giving it up after this time. Raises Unavailable, which says whether it was sent."""
+        # A timer of our own: asyncio.wait takes a turn of the loop more, asyncio.timeout may lose a reply that comes with it.
+        timer = self._loop.call_later(seconds, self._give_up, future, seconds)
         try:
-            done, _ = await asyncio.wait((future,), timeout=seconds)
-        except asyncio.CancelledError:
-            future.cancel()
-            raise
-        if done:
-            return future.result()
-        written = any(call.future is future for call in self._sent) or any(
-            call.future is future and call.written for call in self._outbox
+            return await future
+        finally:
+            timer.cancel()
+
+    def _give_up(self, future: asyncio.Future[Reply], seconds: float) -> None:
+        if future.done():
+            return
+        maybe_applied = any(call.future is future for call in self._sent) or any(
+            call.future is future and call.doubtful for call in (*self._outbox, *self._postponed)
         )
-        future.cancel()
         reason = f"Redis did not answer within {seconds:g} s"
         if self.failure is not None:
             reason = f"Redis is not reachable: {self.failure}"
-        raise Unavailable(reason, maybe_applied=written)
+        future.set_exception(Unavailable(reason, maybe_applied))
 
     async def close(self) -> None:
         """Break the connection. Calls without an answer get Unavailable."""
@@ -140,32 +148,36 @@ class Link:
             while not self._keeper.done():
                 self._keeper.cancel()
                 await asyncio.wait((self._keeper,), timeout=0.1)
-        for call in (*self._sent, *self._outbox):
+        self._take_back()
+        for call in (*self._outbox, *self._postponed):
             if not call.future.done():
-                call.future.set_exception(Unavailable("the connection to Redis has been closed", call.written))
-        self._sent.clear()
+                call.future.set_exception(Unavailable("the connection to Redis has been closed", call.doubtful))
         self._outbox.clear()
+        self._postponed.clear()
 
     async def _keep(self) -> None:
         """Connect, serve until it breaks, and again."""
         pause_s = FIRST_PAUSE_S
         while True:
             connection = self._connect()
+            works, answered = False, self._answered
             try:
                 async with asyncio.timeout(self._reply_timeout_s):
-                    await connection.connect()
-                pause_s = FIRST_PAUSE_S
+                    await _greet(connection)
+                works = True
                 self._changed(True, "")
                 await self._serve(connection)
             except (*_BROKEN, RedisError) as error:
                 self._changed(False, str(error) or type(error).__name__)
                 self.failure = error
-                refused = refusal(error)
+                refused = None if works else refusal(error)
                 if refused is not None:
                     self._refuse(refused)
             finally:
                 await _drop(connection)
             self._take_back()
+            if self._answered != answered:
+                pause_s = FIRST_PAUSE_S
             await asyncio.sleep(random.uniform(0.5, 1) * pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
@@ -188,13 +200,16 @@ class Link:
     def _take_back(self) -> None:
         """What was sent and not answered goes to the front again, in order."""
         while self._sent:
-            self._outbox.appendleft(self._sent.pop())
+            call = self._sent.pop()
+            call.doubtful = True
+            self._outbox.appendleft(call)
 
     async def _serve(self, connection: Connection) -> None:
         reader = self._loop.create_task(self._read(connection), name="durableq-link-reader")
         watch = self._loop.create_task(self._watch(), name="durableq-link-watch")
         reader.add_done_callback(self._wake)
         watch.add_done_callback(self._wake)
+        watch.add_done_callback(self._interrupt_write)
         try:
             while True:
                 if not self._outbox:
@@ -204,7 +219,7 @@ class Link:
                     if helper.done():
                         helper.result()
                 if self._outbox:
-                    await connection.send_packed_command(self._packed(), check_health=False)
+                    await self._write(connection)
         finally:
             self._wanted = None
             for helper in (reader, watch):
@@ -214,6 +229,23 @@ class Link:
                 if not helper.cancelled():
                     helper.exception()
 
+    async def _write(self, connection: Connection) -> None:
+        self._writing = True
+        try:
+            await connection.send_packed_command(self._packed(), check_health=False)
+        except asyncio.CancelledError:
+            if self._closed or self._keeper is None:
+                raise
+            self._keeper.uncancel()
+            raise RedisTimeoutError("the server reads nothing") from None
+        finally:
+            self._writing = False
+
+    def _interrupt_write(self, watch: asyncio.Task[None]) -> None:
+        """A peer that reads nothing would hold up a write for ever. (asyncio.timeout would cost each write some 5 µs.)"""
+        if self._writing and self._keeper is not None and not watch.cancelled():
+            self._keeper.cancel()
+
     def _packed(self) -> list[bytes]:
         """Move everything in the outbox to the sent calls, as bytes for one write."""
         parts: list[bytes] = []
@@ -221,7 +253,6 @@ class Link:
             call = self._outbox.popleft()
             if call.future.done():
                 continue
-            call.written = True
             self._sent.append(call)
             parts.append(call.packed)
         return parts
@@ -236,6 +267,10 @@ class Link:
                 reply = await read()
             except ResponseError as refused:
                 error = refused
+            if not sent:
+                raise RedisConnectionError("a reply came that nobody had asked for")
+            if isinstance(error, ReadOnlyError):
+                raise RedisConnectionError(f"this server is a replica now ({error})")
             self._answered += 1
             call = sent.popleft()
             if error is not None:
@@ -250,15 +285,14 @@ class Link:
         if isinstance(error, NoScriptError) and script is not None:
             self._again(_with_text(call, script))
         elif not_now(error):
+            self._postponed.add(call)
             self._loop.call_later(NOT_NOW_PAUSE_S, self._again, call)
         else:
             call.future.set_exception(meaning(error, script.name if script else ""))
 
     def _again(self, call: _Call) -> None:
+        self._postponed.discard(call)
         if call.future.done():
-            return
-        if self._closed:
-            call.future.set_exception(Unavailable("the connection to Redis has been closed", call.written))
             return
         self._outbox.append(call)
         self._wake()
@@ -277,7 +311,19 @@ class Link:
 
 def _with_text(call: _Call, script: Script) -> _Call:
     """EVAL instead of EVALSHA: it also makes Redis remember the script."""
-    return _Call(("EVAL", script.text, *call.args[2:]), call.future, script)
+    again = _Call(("EVAL", script.text, *call.args[2:]), call.future, script)
+    again.doubtful = call.doubtful
+    return again
+
+
+async def _greet(connection: Connection) -> None:
+    """Connect, and hear one reply: a server that is loading its data accepts connections and refuses every command."""
+    await connection.connect()
+    await connection.send_packed_command([pack_command(("PING",))], check_health=False)
+    try:
+        await connection.read_response()
+    except NoPermissionError:
+        return  # for PING only: it is there, and knows us
 
 
 async def _drop(connection: Connection) -> None:

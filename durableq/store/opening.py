@@ -10,9 +10,10 @@ from durableq.store.address import connector, hide_password
 from durableq.store.calls import Calls
 from durableq.store.keys import Keys
 from durableq.store.link import Link
+from durableq.store.probe import answers_without_tls
 from durableq.store.scripts import load_scripts
 from durableq.store.upkeep import Upkeep
-from durableq.words.errors import ConfigError, RedisUnavailable
+from durableq.words.errors import ConfigError, RedisRefused, RedisUnavailable
 from durableq.words.telemetry import Log
 
 FIRST_WAIT_S: Final = 1.0
@@ -39,6 +40,10 @@ async def open_patiently(calls: Calls, url: str, log: Log) -> None:
         try:
             await calls.open(within_s=wait_s)
         except RedisUnavailable as error:
+            if await answers_without_tls(url):
+                raise RedisRefused(
+                    "the server answers, but not to TLS: write redis:// instead of rediss://, or its TLS port"
+                ) from error
             log.warning("redis.away", url=hide_password(url), waiting_s=round(waited_s + wait_s), reason=str(error))
             waited_s, wait_s = waited_s + wait_s, min(SAY_EVERY_S, wait_s * 2)
             await asyncio.sleep(0)

@@ -30,11 +30,16 @@ MEASUREMENTS: Final[dict[str, Callable[[Setting], Awaitable[list[list[Figure]]]]
 }
 
 
-
 def main() -> int:
     """Measure what was asked for, show it, write it. Returns the exit code."""
     options = _options()
-    setting = Setting(options.server, options.rounds or (2 if options.short else 5), options.short, not options.no_uvloop, options.first)
+    setting = Setting(
+        options.server,
+        options.rounds or (2 if options.short else 5),
+        options.short,
+        not options.no_uvloop,
+        options.first,
+    )
     measured: dict[str, list[Summary]] = {}
     try:
         about = _about(setting)
@@ -63,12 +68,20 @@ def _options() -> argparse.Namespace:
         description="Measures durableq on this machine, on a private server with AOF everysec. Shows medians of several "
         "rounds, their spread, and the targets. docs/benchmarks.md says how each figure is measured. Linux only.",
     )
-    parser.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="one measurement; several times for several")
+    parser.add_argument(
+        "--only", action="append", choices=list(MEASUREMENTS), help="one measurement; several times for several"
+    )
     parser.add_argument("--short", action="store_true", help="smaller and fewer rounds: under 90 s in all")
     parser.add_argument("--rounds", type=int, help="instead of 5, or 2 with --short")
-    parser.add_argument("--server", choices=["redis", "valkey"], default="redis", help="redis-server on PATH, or the embedded Valkey")
+    parser.add_argument(
+        "--server", choices=["redis", "valkey"], default="redis", help="redis-server on PATH, or the embedded Valkey"
+    )
     parser.add_argument("--no-uvloop", action="store_true", help="workers on asyncio's own loop")
-    parser.add_argument("--first", action="store_true", help="what is measured goes before others' work (a real-time scheduler; needs root)")
+    parser.add_argument(
+        "--first",
+        action="store_true",
+        help="what is measured goes before others' work (a real-time scheduler; needs root)",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write every figure of every round to a file")
     return parser.parse_args()
 

@@ -91,4 +91,3 @@ class Driver:
                 return [await self.client.runs.get(run.id) for run in runs]
             await asyncio.sleep(POLL_S)
         raise BenchError(f"{function} did not complete {count} runs within {PATIENCE_S:.0f} s")
-

@@ -22,7 +22,11 @@ CONNECTIONS = {"parent": 1, "child": 3, "scheduler": None}
 async def measure(setting: Setting) -> list[list[Figure]]:
     """Commands a second besides renewals of leases, connections, and processor time of an idle child."""
     seconds = setting.size(20, 10)
-    with Server(setting.server, setting.first) as server, Worker(server, uvloop=setting.uvloop) as worker, Scheduler(server):
+    with (
+        Server(setting.server, setting.first) as server,
+        Worker(server, uvloop=setting.uvloop) as worker,
+        Scheduler(server),
+    ):
         client = server.client
         await asyncio.sleep(4)  # what is done once at the start is no part of it
         client.config_set("slowlog-max-len", 100_000)

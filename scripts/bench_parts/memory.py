@@ -9,7 +9,7 @@ From used_memory the buffers of clients and of the append-only file are taken of
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 import durableq as dq
 from scripts.bench_parts.app import NOTHING, payload
@@ -28,18 +28,18 @@ async def measure(setting: Setting) -> list[list[Figure]]:
         async with Driver(server) as driver:
             await driver.register()
             await driver.fill([dq.Event("bench/nothing-0", payload(0))])
-            empty = await _used(server)
+            empty = _used(server)
             events = [dq.Event(f"bench/{functions[index % NOTHING]}", payload(index)) for index in range(count)]
             await driver.send(events)
-            accepted = await _used(server)
+            accepted = _used(server)
             stream = server.client.memory_usage(driver.calls.key("events"), samples=0) or 0
             await driver.route()
-            queued = await _used(server)
+            queued = _used(server)
             with Worker(server, uvloop=setting.uvloop) as worker:
                 await driver.drained(*functions)
                 worker.stop()
-            await _without_connections(server)
-            finished = await _used(server)
+            _wait_until_left(server)
+            finished = _used(server)
     return [
         [
             Figure("queued run", (queued - accepted) / count, "B", 650),
@@ -50,15 +50,16 @@ async def measure(setting: Setting) -> list[list[Figure]]:
     ]
 
 
-async def _used(server: Server) -> int:
+def _used(server: Server) -> int:
     """Bytes of data, once the server has done what it put off."""
     while server.client.info("memory").get("lazyfree_pending_objects", 0):
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(1.2)  # the append-only file's buffer is written, and tables are resized, within a second
+        time.sleep(0.05)
+    time.sleep(1.2)  # the append-only file's buffer is written, and tables are resized, within a second
     memory = server.client.info("memory")
     return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
 
 
-async def _without_connections(server: Server) -> None:
+def _wait_until_left(server: Server) -> None:
+    """Until the server has noticed that the worker's connections are gone."""
     while any(client["name"].startswith("durableq:child") for client in server.client.client_list()):
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)

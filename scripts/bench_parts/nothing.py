@@ -7,6 +7,8 @@ in real life.
 
 from __future__ import annotations
 
+import time
+
 import durableq as dq
 from scripts.bench_parts.app import payload
 from scripts.bench_parts.driver import Driver
@@ -32,7 +34,10 @@ async def measure(setting: Setting) -> list[list[Figure]]:
 
 async def _drain(server: Server, worker: Worker, driver: Driver, count: int) -> list[Figure]:
     worker.pause()
-    await driver.fill([dq.Event(f"bench/{FUNCTION}", payload(index)) for index in range(count)])
+    await driver.send([dq.Event(f"bench/{FUNCTION}", payload(index)) for index in range(count)])
+    gauge = Gauge(server, time.process_time)
+    await driver.route()
+    routing = gauge.read()
     gauge = Gauge(server, of_process(worker.child))
     worker.go_on()
     await driver.drained(FUNCTION)
@@ -41,6 +46,8 @@ async def _drain(server: Server, worker: Worker, driver: Driver, count: int) -> 
         Figure("no-op runs drained", count / used.wall_s, "/s", 8_000, more_is_better=True),
         Figure("no-op run, worker CPU", used.python_s / count * 1e6, "us", 90),
         Figure("no-op run, Redis CPU", used.redis_s / count * 1e6, "us", 50),
+        Figure("routing of its event, router CPU", routing.python_s / count * 1e6, "us"),
+        Figure("routing of its event, Redis CPU", routing.redis_s / count * 1e6, "us"),
         Figure("no-op run, scripts called", used.calls / count, ""),
         Figure("no-op run, commands inside scripts", used.inner / count, ""),
     ]

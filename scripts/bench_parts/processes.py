@@ -71,7 +71,12 @@ class Server:
     def __enter__(self) -> Self:
         command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory]
         # No rewrite of the file in the middle of a measurement: it is a second process that writes everything anew.
-        for name, value in {"appendonly": "yes", "appendfsync": "everysec", "save": "", "auto-aof-rewrite-percentage": "0"}.items():
+        for name, value in {
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "auto-aof-rewrite-percentage": "0",
+        }.items():
             command += [f"--{name}", value]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
@@ -192,7 +197,9 @@ class Worker(Service):
     """`durableq worker` with one child."""
 
     def __init__(self, server: Server, concurrency: int = 100, *, uvloop: bool = True) -> None:
-        super().__init__(server, "worker", "scripts.bench_parts.app:app", "--concurrency", str(concurrency), uvloop=uvloop)
+        super().__init__(
+            server, "worker", "scripts.bench_parts.app:app", "--concurrency", str(concurrency), uvloop=uvloop
+        )
 
     @property
     def child(self) -> int:
@@ -227,7 +234,9 @@ def _binary(kind: str) -> Path:
     found = packaged_binary() if kind == "valkey" else shutil.which("redis-server")
     if found is None:
         raise BenchError(
-            "no embedded Valkey: run scripts/setup" if kind == "valkey" else "no redis-server on PATH: apt-get install redis-server"
+            "no embedded Valkey: run scripts/setup"
+            if kind == "valkey"
+            else "no redis-server on PATH: apt-get install redis-server"
         )
     return Path(found)
 

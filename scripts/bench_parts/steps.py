@@ -20,7 +20,10 @@ async def measure(setting: Setting) -> list[list[Figure]]:
     """Steps a second, and processor time and commands per step."""
     found: list[list[Figure]] = []
     for in_flight, target in ((100, 12_000), (1000, None)):
-        with Server(setting.server, setting.first) as server, Worker(server, in_flight, uvloop=setting.uvloop) as worker:
+        with (
+            Server(setting.server, setting.first) as server,
+            Worker(server, in_flight, uvloop=setting.uvloop) as worker,
+        ):
             async with Driver(server) as driver:
                 await _drain(server, worker, driver, 1_000, in_flight, target)
                 for _ in range(setting.rounds):

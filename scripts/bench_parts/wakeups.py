@@ -6,6 +6,7 @@ from its memo, which holds the server's time at which the script made it ready, 
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import durableq as dq
@@ -42,7 +43,7 @@ async def measure(setting: Setting) -> list[list[Figure]]:
                 raise BenchError("this machine is too slow to put the sleepers to sleep in time")
             with Scheduler(server) as scheduler:
                 gauge = Gauge(server, of_process(scheduler.pid))
-                time.sleep(max(0, due_at_ms[-1] / 1000 + 2 - time.time()))
+                await asyncio.sleep(max(0, due_at_ms[-1] / 1000 + 2 - time.time()))
                 used = gauge.read()
             late_ms = await _lateness(driver, asleep)
     return [

@@ -1,9 +1,10 @@
 """What must hold at the end of every acceptance test, whatever was done to the processes.
 
- 1. Every accepted event has exactly one run of its function; no run is without an event.
- 2. Every run is final, in the state that its program is meant to end in.
- 3. No body of a step began after that step's result was recorded: the ledger against the memos' own times.
- 4. A run that completed has the result of every step that its program asks for, and the ledger saw each of them return.
+1. Every accepted event has exactly one run of its function; no run is without an event.
+2. Every run is final, in the state that its program is meant to end in.
+3. No body of a step began after that step's result was recorded: the ledger against the memos' own times.
+4. A run that completed has the result of every step that its program asks for, and the ledger saw each of them return.
+5. What is stored keeps the numbered invariants of model/run.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from durableq.store.reads import RunDetails
 from durableq.words.ids import step_key
 from tests.acceptance.harness import Stage
 from tests.acceptance.ledger import Ledger
+from tests.store.invariants import violations
+from tests.store.stored import read_stored
 
 SLACK_MS = 1.0
 """Redis stamps whole milliseconds, cut off."""
@@ -37,7 +40,12 @@ class Figures:
 async def check(stage: Stage, *, failing: Collection[str] = ()) -> Figures:
     """Assert all of it. Runs of the programs named in `failing` must have failed, all others have completed."""
     runs = await stage.runs()
-    problems = [*wrong_runs(stage.sent, runs), *wrong_ends(runs, failing), *executed_again(stage.ledger, runs)]
+    problems = [
+        *wrong_runs(stage.sent, runs),
+        *wrong_ends(runs, failing),
+        *executed_again(stage.ledger, runs),
+        *violations(await read_stored(await stage.calls())),
+    ]
     assert not problems, "\n".join(problems[:20])
     starts = stage.ledger.starts()
     return Figures(len(runs), starts.total(), starts.total() - len(starts))
@@ -49,9 +57,13 @@ def wrong_runs(sent: dict[str, str], runs: Collection[RunDetails]) -> list[str]:
     for run in runs:
         event = decode_event(run.input, "0-0")
         found[event.id or "", run.row.function.partition("/")[2]] += 1
-    wanted = Counter({(event_id, name): 1 for event_id, name in sent.items()})
+    wanted = Counter(dict.fromkeys(sent.items(), 1))
     return [
-        *(f"event {event} of {name} has {found[event, name]} runs" for event, name in wanted if found[event, name] != 1),
+        *(
+            f"event {event} of {name} has {found[event, name]} runs"
+            for event, name in wanted
+            if found[event, name] != 1
+        ),
         *(f"event {event} has a run of {name}, unasked" for event, name in found if (event, name) not in wanted),
     ]
 

@@ -10,7 +10,14 @@ import pytest
 from tests.acceptance.harness import Stage
 from tests.servers import RealServer
 
-pytestmark = pytest.mark.acceptance
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.acceptance)
 
 
 @pytest.fixture

@@ -144,8 +144,12 @@ class Process:
         return self._popen.wait()
 
     @property
+    def exit_code(self) -> int | None:
+        return self._popen.poll()
+
+    @property
     def running(self) -> bool:
-        return self._popen.poll() is None
+        return self.exit_code is None
 
 
 class Stage:
@@ -223,7 +227,9 @@ class Stage:
         """How many runs are completed or failed, of one function or of all."""
         calls = await self.calls()
         lists = await calls.read("SMEMBERS", calls.key("kept"))
-        wanted = [name.decode() for name in lists if not function or name.startswith(f"acceptance/{function}:".encode())]
+        wanted = [
+            name.decode() for name in lists if not function or name.startswith(f"acceptance/{function}:".encode())
+        ]
         return sum([await calls.read("ZCARD", calls.key("done", name)) for name in wanted])
 
     async def all_end(self, *, within_s: float, count: int | None = None) -> None:
@@ -240,14 +246,20 @@ class Stage:
 
     # --- the end
 
-    async def close(self) -> None:
-        """Kill what was started, print the logs, close what is open."""
+    async def close(self, *, quietly: bool = False) -> None:
+        """Kill what was started, print the logs unless `quietly`, close what is open."""
         for process in self.processes:
             process.signal_group(signal.SIGKILL)
         for process in self.processes:
             await process.exits(within_s=10)
+            if quietly:
+                continue
             entries = process.log_path.read_text(errors="replace").splitlines()
-            print(f"---- {process.name} (pid {process.pid}), the last of {len(entries)} lines", *entries[-LOG_TAIL:], sep="\n")
+            print(
+                f"---- {process.name} (pid {process.pid}), the last of {len(entries)} lines",
+                *entries[-LOG_TAIL:],
+                sep="\n",
+            )
         for client in self._clients:
             await client.aclose()
         if self._calls is not None:

@@ -83,12 +83,12 @@ def plain(ctx: dq.SyncContext) -> list[str]:
 
 @app.function("stubborn", triggers=[dq.EventTrigger("work/stubborn")], retries=3, backoff=SOON)
 async def stubborn(ctx: dq.Context) -> str:
-    """A step that succeeds at its third attempt, or never (`never`)."""
+    """A step that succeeds at its third attempt."""
 
     async def attempt() -> str:
         with ledger.body(ctx.run_id, "stubborn"):
             await asyncio.sleep(ctx.event.data.get("seconds", 0.0))
-            if ctx.attempt < 2 or ctx.event.data.get("never"):
+            if ctx.attempt < 2:
                 raise RuntimeError(f"attempt {ctx.attempt} was not to be")
         return "at last"
 
@@ -96,6 +96,19 @@ async def stubborn(ctx: dq.Context) -> str:
     result = await ctx.step.run("stubborn", attempt)
     ledger.write("returned", ctx.run_id)
     return before + result
+
+
+@app.function("hopeless", triggers=[dq.EventTrigger("work/hopeless")], retries=1, backoff=SOON)
+async def hopeless(ctx: dq.Context) -> None:
+    """A step that never succeeds: the run fails."""
+
+    async def attempt() -> None:
+        with ledger.body(ctx.run_id, "hopeless"):
+            await asyncio.sleep(ctx.event.data.get("seconds", 0.0))
+            raise RuntimeError("never")
+
+    await ctx.step.run("before", work, ctx.run_id, "before", 0)
+    await ctx.step.run("hopeless", attempt)
 
 
 @app.function("deadly", triggers=[dq.EventTrigger("work/deadly")])
@@ -130,13 +143,13 @@ async def blocking(ctx: dq.Context) -> str:
 
 
 def hold_gil(seconds: float) -> None:
-    """Calls into C that take about as long and never let another thread of Python in, until the time is over."""
+    """Calls into C of about six seconds each, which let no other thread of Python in, until the time is over."""
     count, took_s, over_s = 1_000_000, 0.0, time.perf_counter() + seconds
     while took_s < 0.1:
         count *= 4
         took_s = _timed(count)
     while time.perf_counter() < over_s:
-        _timed(int(count * seconds / took_s))
+        _timed(int(count * 6 / took_s))
 
 
 def _timed(count: int) -> float:

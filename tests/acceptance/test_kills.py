@@ -79,7 +79,8 @@ async def test_a_child_whose_parent_is_gone_finishes_and_leaves(stage: Stage) ->
     """Longer than a lease, so that it must renew for itself; and nothing new is claimed."""
     stage.scheduler()
     worker = await stage.worker(concurrency=5).working()
-    await stage.send("one", 10, seconds=12)
+    await stage.send("one", 5, seconds=12)
+    await stage.send("one", 5, seconds=1)
     await until(lambda: stage.ledger.count("start") == 5, "five have begun", within_s=10)
     child = worker.child
     os.kill(worker.pid, signal.SIGKILL)
@@ -88,7 +89,7 @@ async def test_a_child_whose_parent_is_gone_finishes_and_leaves(stage: Stage) ->
     assert await stage.ended() == 5
     assert worker.log("parent.gone")
     await stage.worker(concurrency=5).working()
-    await stage.all_end(within_s=20)
+    await stage.all_end(within_s=8)
     assert (await check(stage)).again == 0
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.harness import Stage
 from tests.servers import RealServer
 
+
 async def refused(stage: Stage, url: str) -> list[str]:
     """What both commands say when they refuse this URL."""
     processes = [stage.worker(url=url), stage.scheduler(url=url)]

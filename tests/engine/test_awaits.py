@@ -111,7 +111,8 @@ def test_each_combinator_is_known(
 
     def look(self: Replay) -> None:
         suspend(self)
-        found.append(max(awaits(branch) for branch in self.living_branches()))
+        executing = self.current is not None  # it is the root that asks, alone, and what it awaits is ours
+        found.append(Awaits.STEPS if executing else max(map(awaits, self.living_branches())))
 
     monkeypatch.setattr(Replay, "suspend", look)
     world = World(function)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -87,7 +89,10 @@ class TestAttempt:
         async def function(ctx: Any) -> Any:
             async def body() -> None:
                 seen.append(("step", ctx.attempt))
-                await asyncio.to_thread(lambda: seen.append(("thread", ctx.attempt)))
+                variables = copy_context()
+                thread = Thread(target=lambda: variables.run(lambda: seen.append(("thread", ctx.attempt))))
+                thread.start()
+                thread.join()
                 if ctx.attempt == 0:
                     raise ValueError
 

@@ -303,6 +303,27 @@ class TestInterrupt:
 
 
 class TestTimeouts:
+    def test_code_between_steps_that_does_not_end_is_left_behind_and_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("durableq.engine.leaving.LEAVE_S", 0.05)
+        monkeypatch.setattr("durableq.engine.lingering.FOREIGN_S", 0.05)
+        monkeypatch.setattr("durableq.engine.settle.THREADS_S", 0.05)
+        release = threading.Event()
+        environment = Environment()
+
+        def function(ctx: Any) -> Any:
+            return ctx.parallel(lambda: ctx.step.sleep("nap", "1h"), lambda: release.wait(5))
+
+        async def main() -> None:
+            assert await World(function, environment=environment).turn() == Suspended()
+            assert environment.abandoned.count == 1
+            release.set()
+            while environment.abandoned.count:
+                await asyncio.sleep(0.001)
+
+        asyncio.run(main())
+
     def test_a_plain_body_over_its_timeout_fails_and_its_thread_is_counted(self) -> None:
         release = threading.Event()
         environment = Environment()

@@ -40,6 +40,22 @@ def test_an_older_memo_of_a_step_changes_nothing_but_its_number_counts() -> None
     assert memos.knows(2)
 
 
+def test_the_late_end_of_an_earlier_delay_does_not_end_the_one_that_has_begun_since() -> None:
+    memos = Memos({}, 0)
+    memos.began("a", Memo(0, 0, MemoKind.RETRYING, b"attempt 2"))
+    assert not memos.learn("a", Memo(1, 0, MemoKind.RETRYING, b"attempt 1"))
+    assert memos.by_key["a"].blob == b"attempt 2"
+    assert memos.seen == 1
+    assert memos.learn("a", Memo(2, 0, MemoKind.RETRYING, b"attempt 2"))
+
+
+def test_a_wait_that_has_ended_does_not_begin_again_when_its_reply_is_late() -> None:
+    memos = Memos({}, 0)
+    memos.learn("a", Memo(1, 0, MemoKind.ABANDONED, b"x"))
+    memos.began("a", Memo(0, 0, MemoKind.SLEEPING, b""))
+    assert memos.by_key["a"].kind is MemoKind.ABANDONED
+
+
 def test_a_gap_that_nothing_can_fill_is_bridged() -> None:
     memos = Memos({}, 0)
     memos.learn("a", memo(3))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.programs import Interpreter, programs, world_of
+from durableq.engine.sync import SyncContext
+from durableq.model.memo import RESULTS
+from durableq.words.errors import NonRetriableError, StepError
+from tests.engine.programs import Interpreter, Many, Sleep, Step, numbered, programs, sleeps, world_of
+from tests.engine.world import World
 
 
 @settings(max_examples=150, deadline=None)
@@ -26,3 +31,55 @@ def test_a_replay_is_told_what_the_turn_before_was_told(program: Any, seed: int,
     assert interpreter.traces[-1] == interpreter.traces[-2]
     assert len(interpreter.executed) == executed
     assert world.calls[calls:] == []
+
+
+def _plain(nodes: Any) -> Any:
+    return st.builds(Many, how=st.sampled_from(["seq", "gather"]), parts=st.lists(nodes, min_size=1, max_size=3))
+
+
+plain_steps = st.builds(Step, fails=st.sampled_from([0, 0, 1]), fatal=st.sampled_from([False, False, True]))
+plain_programs = st.recursive(plain_steps | sleeps, _plain, max_leaves=6).map(
+    lambda node: numbered(Many("seq", [node]))
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(program=plain_programs, crash_after=st.none() | st.integers(0, 5))
+def test_a_def_function_comes_to_the_same_result_wherever_its_worker_dies(
+    program: Any, crash_after: int | None
+) -> None:
+    executed: list[str] = []
+
+    def expected(node: Any) -> Any:
+        if isinstance(node, Many):
+            return [expected(part) for part in node.parts]
+        return "NonRetriableError" if getattr(node, "fatal", False) else node.id
+
+    def evaluate(ctx: SyncContext, node: Any) -> Any:
+        if isinstance(node, Many) and node.how == "gather":
+            return list(ctx.parallel(*[partial(evaluate, ctx, part) for part in node.parts]))
+        if isinstance(node, Many):
+            return [evaluate(ctx, part) for part in node.parts]
+        if isinstance(node, Sleep):
+            ctx.step.sleep(node.id, node.length_ms / 1000)
+            return node.id
+        try:
+            return ctx.step.run(node.id, body, ctx, node)
+        except StepError as error:
+            return error.name
+
+    def body(ctx: SyncContext, step: Step) -> str:
+        known = world.memos.get(world.environment.key_of(step.id, 0))
+        assert known is None or known.kind not in RESULTS
+        executed.append(step.id)
+        if step.fatal:
+            raise NonRetriableError
+        if ctx.attempt < step.fails:
+            raise ValueError
+        return step.id
+
+    world = World(lambda ctx: evaluate(ctx, program), crash_after=crash_after)
+    assert world.finish() == expected(program)
+    count = len(executed)
+    assert world.finish() == expected(program)
+    assert len(executed) == count

@@ -7,6 +7,7 @@ applied in order after a delay drawn from `chance`, replies come after another o
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -63,7 +64,7 @@ def function_of(handler: Callable[..., Any], **options: Any) -> Function[Any]:
         handler=handler,
         triggers=(),
         name="f",
-        is_async=asyncio.iscoroutinefunction(handler),
+        is_async=inspect.iscoroutinefunction(handler),
         origin="tests:1",
         **options,
     )

@@ -59,15 +59,21 @@ class Checked:
     def _send(self, name: str, args: tuple[Any, ...]) -> Any:
         script = SCRIPTS[name]
         given = (1, self.keys.base, IDENTITY, str(self.now_ms), *args)
+        error = None
         try:
+            return self.client.evalsha(script.sha, *given)
+        except redis.exceptions.NoScriptError:
+            pass
+        except redis.exceptions.ResponseError as answered:
+            error = answered
+        if error is None:
             try:
-                return self.client.evalsha(script.sha, *given)
-            except redis.exceptions.NoScriptError:
                 return self.client.eval(script.text, *given)
-        except redis.exceptions.ResponseError as error:
-            code = str(error).partition(" ")[0]
-            assert code in script.header.errors, f"{name} answered {error}, its header names {script.header.errors!r}"
-            return code
+            except redis.exceptions.ResponseError as answered:
+                error = answered
+        code = str(error).partition(" ")[0]
+        assert code in script.header.errors, f"{name} answered {error}, its header names {script.header.errors!r}"
+        return code
 
     def _read(self) -> Stored:
         return read_stored_of(self.client, self.keys.base)

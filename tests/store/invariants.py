@@ -121,7 +121,8 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
         due = {"q": "suspects" if suspect else "ready", "r": "held", "w": "waiting"}.get(state, f"done {state}")
         found = [place for place, there in places.items() if there]
         if found != [due]:
-            yield f"{'23344'['rqsww'.find(state)] if state in 'rqw' else 5} run {run} is {state}, belongs in {due}, found in {found}"
+            number = {"r": 2, "q": 3, "w": 4}.get(state, 5)
+            yield f"{number} run {run} is {state}, belongs in {due}, found in {found}"
         if state == "r" and (holders[run] != {v.get("l")} or v.get("l") not in leases):
             yield f"2 run {run} names lease {v.get('l')}, held by {sorted(holders[run])}, leases {sorted(leases)}"
         if (state == "r") != ("l" in v):
@@ -135,19 +136,20 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
 
 
 def _indexes_name_only_their_runs(stored: Stored) -> Iterator[str]:
-    for name, states in (("ready", "q"), ("suspects", "q"), ("waiting", "w"), ("held", "r"), ("done", "cf")):
+    places = ((2, "held", "r"), (3, "ready", "q"), (3, "suspects", "q"), (4, "waiting", "w"), (5, "done", "cf"))
+    for number, name, states in places:
         for argument, members in stored.family(name):
             for run in members:
                 v = stored.of("run", run)
-                fits = v.get("s", "?") in states and {
-                    "ready": v.get("f") == argument,
-                    "waiting": v.get("f") == argument,
-                    "suspects": v.get("f", "").startswith(f"{argument}/"),
-                    "held": v.get("l") == argument,
-                    "done": f"{v.get('f')}:{v.get('s')}" == argument,
-                }[name]
-                if not fits:
-                    yield f"{ {'held': 2, 'ready': 3, 'suspects': 3, 'waiting': 4, 'done': 5}[name] } {name}({argument}) has {run}: {v}"
+                belongs = {
+                    "ready": v.get("f"),
+                    "waiting": v.get("f"),
+                    "suspects": v.get("f", "").partition("/")[0],
+                    "held": v.get("l"),
+                    "done": f"{v.get('f')}:{v.get('s')}",
+                }
+                if v.get("s", "?") not in states or argument != belongs[name]:
+                    yield f"{number} {name}({argument}) has {run}: {v}"
     for function, members in stored.family("ready"):
         if members and function not in stored.of("work", function.partition("/")[0]):
             yield f"3 {function} has ready runs and is not in work: nobody would claim them"

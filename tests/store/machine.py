@@ -103,7 +103,9 @@ class Play:
         if len(self.children) < 4:
             self.leases += 1
             child = Child(f"L{self.leases}")
-            self.call("register_lease", child.lease, LEASE_MS, "w", "a b", "r", *rng.sample(FUNCTIONS, rng.randint(1, 3)))
+            self.call(
+                "register_lease", child.lease, LEASE_MS, "w", "a b", "r", *rng.sample(FUNCTIONS, rng.randint(1, 3))
+            )
             self.children.append(child)
 
     def renew(self, rng: Random) -> None:
@@ -129,7 +131,9 @@ class Play:
         self.call("fire_timers", rng.choice([1, 2, 100]))
 
     def prune(self, rng: Random) -> None:
-        self.call("prune_runs", rng.choice([2, 100]), rng.choice([1, 10**9]), 10**9, rng.choice([0, 1000, 10**9]), 10**9)
+        self.call(
+            "prune_runs", rng.choice([2, 100]), rng.choice([1, 10**9]), 10**9, rng.choice([0, 1000, 10**9]), 10**9
+        )
 
     def sweep(self, rng: Random) -> None:
         self.call("sweep_timers", 100)

@@ -233,4 +233,6 @@ class Shard:
                 if writes:
                     await self.runs.finish_runs(lease, writes, 1000, 1000)
                 await self.leases.close_lease(lease, crashed=False, reason="left", keep_failed=100)
-        raise AssertionError(f"still not final: {[v for _, v in (await self.stored()).family('run') if v['s'] in 'qrw']}")
+        raise AssertionError(
+            f"still not final: {[v for _, v in (await self.stored()).family('run') if v['s'] in 'qrw']}"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-
 from tests.fuzz import EXAMPLES
 from tests.servers import Server
 from tests.store.machine import Act, Play, planned, shrunk

@@ -96,6 +96,8 @@ def build_select(operand: Closure, field: str) -> Closure:
             return value
         try:
             return value[field]  # type: ignore[index]
+        except DurableqError:
+            raise
         except _NOT_THERE:
             return MISSING
 
@@ -147,6 +149,8 @@ def lookup(mapping: Mapping[object, object], key: object) -> object:
         key = int(key)
     try:
         value = mapping[key]
+    except DurableqError:
+        raise
     except _NOT_THERE:
         return MISSING
     if isinstance(key, int) and key in (0, 1):

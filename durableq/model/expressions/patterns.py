@@ -216,7 +216,7 @@ class _PatternParser:
         self._at = stop if end < 0 else end + 2
         parts: list[Part] = [self._character(ord(character)) for character in text]
         if parts:
-            parts[-1] = self._repeated(parts[-1])  # what follows \\E repeats its last character
+            parts[-1] = self._repeated(parts[-1])  # what follows \E repeats its last character
         return Sequence(tuple(parts))
 
     def _letter(self) -> str:

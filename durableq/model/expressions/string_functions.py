@@ -58,7 +58,9 @@ def _change_case(name: str, change: Callable[[str], str]) -> Function:
         if kind(text) != "string":
             return wrong_kind(name, text)
         _claim(frame, len(cast(str, text)))
-        return change(cast(str, text))
+        changed = change(cast(str, text))
+        _claim(frame, len(changed))  # "ß" becomes "SS", and no letter becomes more than three
+        return changed
 
     return Function(name, run, as_function=(1,))
 

@@ -49,7 +49,7 @@ local function take(id)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return end
   local epoch = tonumber(v[2] or 0) + 1
-  redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch, 'b', v[10] or now)
+  redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch, 'b', v[10] or now_text)
   if v[12] then redis.call('HDEL', run(id), 'd') end
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch

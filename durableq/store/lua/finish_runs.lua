@@ -1,26 +1,27 @@
 -- finish_runs: the function returned, or failed for good.
 -- transition: RUNNING -> COMPLETED, RUNNING -> FAILED, COMPLETED -> ABSENT, FAILED -> ABSENT
 -- keys: meta, leases, lease(lease), held(lease), run(id), input(id), steps(id), history(id), news(id), output(id), done(list), kept, void, timers
--- include: alive, holds, end_run, end_alone
+-- include: alive, holds, end_run, list_ended, end_alone
 -- args: lease_id:str, keep_completed:int, keep_failed:int
 -- items: id:str, epoch:int, state:str, out:bytes
 -- returns: server time in ms, then per item '' or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- out is the encoded result ('' for None) or failure. Sent twice: the second finds the run final and says STALE.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
-local replies, kept_bytes = {}, 0
+local replies, kept_bytes, ended, let_go = {}, 0, {}, {}
 for i = 1, ITEMS do
   local id, epoch, state, out = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'm', 't', 'o', 'x')
   if not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
-    local keep = state == 'c' and keep_completed or keep_failed
-    kept_bytes = kept_bytes + end_run(id, v[4], state, out, {v[5], v[6], v[7]}, keep)
-    redis.call('SREM', held(lease_id), id)
+    kept_bytes = kept_bytes + end_run(id, v[4], state, out, {v[5], v[6], v[7]}, ended)
+    let_go[#let_go + 1] = id
     end_alone(lease_id, v[8])
     replies[i] = ''
   end
 end
+if #let_go > 0 then redis.call('SREM', held(lease_id), unpack(let_go)) end
+kept_bytes = kept_bytes + list_ended(ended, keep_completed, keep_failed)
 if kept_bytes ~= 0 then redis.call('HINCRBY', meta, 'kept_bytes', kept_bytes) end
 return {now, replies}

@@ -1,7 +1,7 @@
 -- prune_runs: delete finished runs that are too old, or beyond the bytes that history may take, at most `limit` a call.
 -- transition: COMPLETED -> ABSENT, FAILED -> ABSENT
--- keys: meta, kept, done(list), run(id), input(id), steps(id), history(id), news(id), output(id), events, void, timers
--- include: delete_run
+-- keys: meta, kept, done(list), run(id), input(id), steps(id), history(id), output(id), events, void, timers
+-- include: delete_runs
 -- args: limit:int, completed_ms:int, failed_ms:int, bytes_max:int, events_ms:int
 -- returns: server time in ms, runs deleted, bytes of history left, 1 if there is more to delete
 -- Beyond the bytes the oldest of all functions goes first. Events older than events_ms go too, never past the cursor.
@@ -9,10 +9,8 @@ local deleted, freed = 0, 0
 local total = tonumber(redis.call('HGET', meta, 'kept_bytes') or 0)
 local function drop(list, count)
   local oldest = redis.call('ZPOPMIN', done(list), count)
-  for i = 1, #oldest, 2 do
-    freed = freed + delete_run(oldest[i])
-    deleted = deleted + 1
-  end
+  freed = freed + delete_runs(oldest)
+  deleted = deleted + #oldest / 2
   if redis.call('EXISTS', done(list)) == 0 then redis.call('SREM', kept, list) end
 end
 local lists = redis.call('SMEMBERS', kept)

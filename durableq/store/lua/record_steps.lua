@@ -11,13 +11,13 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local replies = {}
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, note = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'm', 'x', 'o', 't')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'm', 'x', 'o')
   -- A holder that has seen more than there is: Redis came back older than it was.
   if tonumber(v[4] or 0) < seen or not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
     local number, at = tonumber(v[4] or 0) + 1, now
-    local memo = number .. ' ' .. now .. ' ' .. kind .. ' ' .. blob
+    local memo = number .. ' ' .. now_text .. ' ' .. kind .. ' ' .. blob
     local fresh = redis.call('HSETNX', steps(id), key, memo) == 1
     if not fresh then
       local known_number, known_at, known_kind = string.match(redis.call('HGET', steps(id), key), '^(%d+) (%d+) (%a)')

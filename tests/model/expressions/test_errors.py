@@ -76,6 +76,7 @@ LITERALS = [
 NAMES = [
     ("^evnt.data", "did you mean event?"),
     ("^openai", "write 'openai' in quotes of its own"),
+    ("^" + "x" * 100, "for a constant text write"),
     ("event.data.x == ^pro", "for a constant text write 'pro'"),
     ("event.data.user-^id == 'x'", "event.data.`user-id`"),
     ("event.data.tags.exists(t, ^x == 1)", "this expression knows async, event, t"),

@@ -117,6 +117,7 @@ def test_function_gives(source: str, expected: object) -> None:
         ("b64decode(event.data.x)", "aGk", "base64"),
         ("b64decode(event.data.x)", "aGk=\n", "base64"),
         ("b64decode(event.data.x)", "é", "base64"),
+        ("b64decode(event.data.x)", 5, "does not take int"),
         ("b64decode(event.data.x)", base64.b64encode(b"\xff").decode(), "base64"),
         ("json_parse(event.data.x)", "{", "JSON"),
         ("json_parse(event.data.x)", "NaN", "JSON"),

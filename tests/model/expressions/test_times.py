@@ -25,6 +25,8 @@ NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
         ("timestamp(1577836800)", datetime(2020, 1, 1, tzinfo=UTC)),
         ("timestamp(-1)", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
         ("timestamp(timestamp(0)) == timestamp(0)", True),
+        ("date(timestamp(0)) == timestamp(0)", True),
+        ("duration(duration('1h'))", timedelta(hours=1)),
         ("date('2020-01-01')", datetime(2020, 1, 1, tzinfo=UTC)),
         ("date('2020-01-01T18:35:10')", datetime(2020, 1, 1, 18, 35, 10, tzinfo=UTC)),
         ("date('2020-01-01 18:35:10.5')", datetime(2020, 1, 1, 18, 35, 10, 500_000, tzinfo=UTC)),
@@ -103,6 +105,7 @@ def test_time_is(source: str, expected: object) -> None:
         ("timestamp(0).getHours(event.data.x)", "+24:00"),
         ("timestamp(0).getHours(event.data.x)", "x" * 10_000),
         ("timestamp(0).getHours(event.data.x)", 2),
+        ("timestamp('9999-12-31T23:59:59Z').getHours(event.data.x)", "+02:00"),
         ("event.data.x.getHours()", "2020-01-01T00:00:00Z"),
         ("event.data.x.getFullYear()", timedelta(1)),
         ("duration('1h') * event.data.x", 2),
@@ -170,7 +173,9 @@ def test_all_now_of_one_evaluation_agree() -> None:
 
 
 def test_a_time_that_is_out_of_range_is_a_problem() -> None:
-    assert compiled("now()").evaluate({}, now_ms=10**30).problem is not None
+    for source in ("now()", "now_plus('1h')"):
+        assert compiled(source).evaluate({}, now_ms=10**16).problem == "the time is outside the years 1 to 9999"
+        assert compiled(source).evaluate({}, now_ms=10**400).problem is not None
 
 
 def test_times_in_payloads_compare_by_moment_and_without_zone_are_utc() -> None:

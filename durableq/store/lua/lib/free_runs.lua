@@ -1,13 +1,13 @@
 -- free_runs(lease_id, limit, keep_failed): take up to `limit` runs from a dead lease and make them ready, or fail them.
 -- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id)
--- include: queue_run, end_run, offer, remember
+-- include: queue_run, end_run, list_ended, offer, remember
 -- The lease's hash says how it died (`crashed`, `reason`), which run it had to itself (`alone`) and at which step
 -- (`doing`). A crash counts against every run in hand; a third one, alone, fails the run. Returns the runs freed.
 local function free_runs(lease_id, limit, keep_failed)
   local how = redis.call('HMGET', lease(lease_id), 'crashed', 'reason', 'alone', 'doing')
   local crashed = how[1] == '1'
   local ids = redis.call('SRANDMEMBER', held(lease_id), limit)
-  local touched, kept_bytes = {}, 0
+  local touched, kept_bytes, ended = {}, 0, {}
   for _, id in ipairs(ids) do
     local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'm', 't', 'o')
     if v[1] == 'r' and v[2] == lease_id then
@@ -20,7 +20,7 @@ local function free_runs(lease_id, limit, keep_failed)
       if crashed and deaths >= 3 and how[3] == id then
         local text = 'its worker process died at ' .. deaths .. ' executions of this run, the last time with nothing else in hand ('
           .. (how[2] or 'unknown') .. '; last step: ' .. (how[4] or 'none begun') .. ')'
-        kept_bytes = kept_bytes + end_run(id, v[3], 'f', 'T' .. 'WorkerCrashed\n' .. text, {v[6], v[7], v[8]}, keep_failed)
+        kept_bytes = kept_bytes + end_run(id, v[3], 'f', 'T' .. 'WorkerCrashed\n' .. text, {v[6], v[7], v[8]}, ended)
       else
         redis.call('HDEL', run(id), 'l', 'o')
         if v[8] then redis.call('UNLINK', news(id)) end
@@ -30,6 +30,7 @@ local function free_runs(lease_id, limit, keep_failed)
     redis.call('SREM', held(lease_id), id)
   end
   offer(touched)
+  kept_bytes = kept_bytes + list_ended(ended, keep_failed, keep_failed)
   if kept_bytes ~= 0 then redis.call('HINCRBY', meta, 'kept_bytes', kept_bytes) end
   if redis.call('EXISTS', held(lease_id)) == 0 then
     redis.call('ZREM', dead, lease_id)

@@ -9,6 +9,8 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- What is stored, and what is given to a command, is text: Redis writes a number at three times the cost.
+local now_text = string.format('%d', now)
 --[admission
 if tonumber(redis.call('HGET', meta, 'gate') or 0) > now then
   return redis.error_reply('QUEUE_FULL the memory gate is closed')

@@ -1,0 +1,16 @@
+-- delete_runs(popped): remove finished runs whose retention is over. Returns the bytes they were counted with.
+-- keys: run(id), input(id), steps(id), history(id), output(id), void, timers
+-- include: void_timers
+-- `popped`: ids with their scores, flat, as ZPOPMIN has them. A finished run has no news: nobody holds it.
+local function delete_runs(popped)
+  local bytes, keys = 0, {}
+  for i = 1, #popped, 2 do
+    local id = popped[i]
+    local v = redis.call('HMGET', run(id), 'z', 't')
+    bytes = bytes + tonumber(v[1] or 0)
+    if tonumber(v[2] or 0) > 0 and redis.call('SREM', void, id) == 1 then void_timers(id) end
+    for _, key in ipairs({run(id), input(id), steps(id), history(id), output(id)}) do keys[#keys + 1] = key end
+  end
+  if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
+  return bytes
+end

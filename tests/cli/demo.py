@@ -1,0 +1,48 @@
+"""An app for the tests of the command line: its functions do what their names say."""
+
+from __future__ import annotations
+
+import durableq as dq
+
+app = dq.App("demo")
+
+
+class Declined(Exception):
+    """What a bank says."""
+
+
+def decline() -> None:
+    """A body that never succeeds."""
+    raise Declined("no \x1b[31mmoney")
+
+
+@app.function("adds", triggers=[dq.EventTrigger("demo/add")], name="Adds two numbers")
+async def adds(ctx: dq.Context) -> int:
+    """One step, one short sleep."""
+    total: int = await ctx.step.run("sum", sum, ctx.event.data["numbers"])
+    await ctx.step.sleep("pause", "10ms")
+    return total
+
+
+@app.function("declines", triggers=[dq.EventTrigger("demo/pay", if_="event.data.cents > 0")], retries=0)
+async def declines(ctx: dq.Context) -> None:
+    """Fails in a step."""
+    await ctx.step.run("charge", decline)
+
+
+@app.function("sleeps", triggers=[dq.EventTrigger("demo/sleep")])
+def sleeps(ctx: dq.SyncContext) -> None:
+    """Waits for an hour."""
+    ctx.step.sleep("nap", "1h")
+
+
+@app.function("retries", triggers=[dq.EventTrigger("demo/retry")], backoff=dq.Backoff.fixed("1h"))
+async def retries(ctx: dq.Context) -> None:
+    """Waits for a step's second attempt."""
+    await ctx.step.run("charge", decline)
+
+
+@app.function("raises", triggers=[dq.EventTrigger("demo/raise")], backoff=dq.Backoff.fixed("1h"))
+async def raises(ctx: dq.Context) -> None:
+    """Waits for the second attempt of the code outside steps."""
+    raise Declined("outside")

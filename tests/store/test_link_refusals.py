@@ -1,0 +1,91 @@
+"""The link without a server of its own: what refuses it, what is waited for, a library that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from durableq.store.address import connector
+from durableq.store.failures import Unavailable, refusal
+from durableq.store.link import Link
+from durableq.words.errors import RedisRefused
+from tests.store.proxy import Answering
+
+SOON_S = 5.0
+
+
+async def test_closing_survives_a_library_that_swallows_a_cancellation() -> None:
+    class Swallowing:
+        """As asyncio.wait_for does before Python 3.12, when the inner call ends in the same turn."""
+
+        async def connect(self) -> None:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.01)
+
+        async def disconnect(self, nowait: bool = False) -> None: ...
+        async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None: ...
+
+        async def read_response(self) -> object:
+            await asyncio.sleep(60)
+            return None
+
+    link = Link(Swallowing)
+    future = link.command("GET", "k")
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(2):
+        await link.close()
+    with pytest.raises(Unavailable):
+        await future
+
+
+@pytest.mark.parametrize(
+    "text", [b"-LOADING Redis is loading the dataset in memory\r\n", b"-MASTERDOWN Link is down\r\n"]
+)
+async def test_a_server_that_is_not_ready_is_waited_for(text: bytes) -> None:
+    answering = Answering(b"+OK\r\n", b"+OK\r\n+OK\r\n", text, b"+OK\r\n")
+    async with answering as url:
+        changes: list[bool] = []
+        link = Link(connector(url, "test"), on_change=lambda up, reason: changes.append(up))
+        future = link.command("GET", "k")
+        await asyncio.sleep(0.2)
+        assert not isinstance(future.exception() if future.done() else None, RedisRefused)
+        await link.close()
+        await asyncio.gather(future, return_exceptions=True)
+    assert answering.heard > 4
+
+
+async def test_loading_is_waited_for_without_being_called_up() -> None:
+    loading = Answering(b"-LOADING Redis is loading the dataset in memory\r\n")
+    async with loading as url:
+        changes: list[bool] = []
+        link = Link(connector(url, "test"), on_change=lambda up, reason: changes.append(up))
+        with pytest.raises(Unavailable, match="loading") as failed:
+            await link.within(0.4, link.command("GET", "k"))
+        await link.close()
+    assert failed.value.maybe_applied is False
+    assert changes == []
+    assert 2 <= loading.heard < 12, "the pauses between attempts grow"
+
+
+async def test_what_is_not_redis_is_refused_with_the_remedy() -> None:
+    async with Answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as url:
+        link = Link(connector(url, "test"))
+        with pytest.raises(RedisRefused, match="does not speak Redis' protocol"):
+            await link.within(SOON_S, link.command("GET", "k"))
+        await link.close()
+
+
+async def test_tls_to_something_that_answers_in_plain_text_is_refused_with_the_remedy() -> None:
+    async with Answering(b"-ERR unknown command\r\n") as url:
+        link = Link(connector(url.replace("redis://", "rediss://"), "test"))
+        with pytest.raises(RedisRefused, match="write redis:// instead of rediss://"):
+            await link.within(SOON_S, link.command("GET", "k"))
+        await link.close()
+
+
+def test_a_refusal_is_only_what_waiting_does_not_mend() -> None:
+    assert refusal(ConnectionRefusedError()) is None
+    assert refusal(TimeoutError()) is None

@@ -1,0 +1,115 @@
+"""Pages that say what the code does are compared with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from durableq.cli.main import main
+from durableq.store.keys import KEYS
+from tests.durableq_command import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+LEVELS = {"debug", "info", "warning", "error", "exception"}
+OF_REPORTS = {"_warn", "_once"}
+
+
+def _rows(page: str) -> list[list[str]]:
+    """The cells of every table row of a page."""
+    lines = [line for line in (DOCS / page).read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def _code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# ---- the log's names
+
+
+def _logged() -> Iterator[str]:
+    for path in sorted((REPOSITORY / "durableq").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                first = node.args[0]
+                if _logs(node.func, path) and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    yield first.value
+
+
+def _logs(called: ast.Attribute, path: Path) -> bool:
+    on = called.value.attr if isinstance(called.value, ast.Attribute) else getattr(called.value, "id", "")
+    return (called.attr in LEVELS and on in ("log", "_log")) or (
+        called.attr in OF_REPORTS and path.name == "reports.py" and on == "self"
+    )
+
+
+def test_the_table_of_log_lines_is_what_the_code_writes() -> None:
+    listed = [name for row in _rows("inside.md") for name in _code(row[0])]
+    assert sorted(listed) == sorted(set(_logged()))
+
+
+# ---- keys
+
+
+def test_every_key_has_its_row_with_its_type() -> None:
+    rows = {_code(row[0])[0]: row for row in _rows("keys.md") if len(row) == 4 and _code(row[0])}
+    types = {"zset": "sorted set"}
+    for key in KEYS:
+        assert key.name in rows, f"docs/keys.md lacks a row of {key.name}"
+        _, shape, kind, lifetime = rows[key.name]
+        assert shape.startswith(f"`{key.suffix}"), f"{key.name}: {shape}"
+        assert kind == types.get(key.redis_type, key.redis_type)
+        assert lifetime
+    assert set(rows) == {key.name for key in KEYS}
+
+
+def test_the_fields_of_a_run_are_those_of_the_records() -> None:
+    records = (REPOSITORY / "durableq" / "store" / "records.py").read_text()
+    written = dict(re.findall(r"^    ([a-z])  .*?(?:  +([a-z_, ]+))?$", records.split('"""')[1], re.M))
+    listed = {_code(row[0])[0] for row in _rows("keys.md") if len(row) == 3 and _code(row[0])}
+    assert listed == set(written)
+
+
+# ---- configuration
+
+
+def _options() -> Iterator[tuple[str, click.Option]]:
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        members = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        for member, found in members:
+            assert found is not None
+            for parameter in found.params:
+                if isinstance(parameter, click.Option):
+                    yield f"{name} {member}".strip(), parameter
+
+
+def test_every_flag_is_listed_with_its_commands_and_its_variable() -> None:
+    listed = {_code(row[0])[0]: row for row in _rows("configuration.md") if _code(row[0]) and len(row) == 5}
+    wanted: dict[str, set[str]] = {}
+    for command, option in _options():
+        flag = option.opts[0]
+        wanted.setdefault(flag, set()).add(command)
+        assert flag in listed, f"docs/configuration.md lacks {flag} of {command}"
+        if isinstance(option.envvar, str):
+            assert _code(listed[flag][2]) == [option.envvar]
+        if option.show_default:
+            assert _code(listed[flag][3]) == [str(option.default)], flag
+    assert {flag: set(_code(row[1])) for flag, row in listed.items()} == wanted
+
+
+# ---- decisions
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=lambda page: page.name)
+def test_a_decision_has_a_number_a_reason_and_what_was_rejected(page: Path) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {page.name[:3]}: ")
+    for word in ("**Decision.**", "**Why.**", "**Rejected.**"):
+        assert word in text

@@ -1,0 +1,118 @@
+"""The README's Python is executed, all of it, by a real worker; its commands and links exist."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import durableq as dq
+from durableq.cli.main import main
+from tests.durableq_command import REPOSITORY, Running, environment, until
+from tests.servers import VALKEY, ServerPool
+
+README = (REPOSITORY / "README.md").read_text()
+CODE = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S))
+
+
+class Snippets:
+    """The README's Python as one module, with a worker that executes its functions."""
+
+    def __init__(self, module: ModuleType, redis_url: str) -> None:
+        self.module: Any = module
+        self._runs = dq.Client(redis_url).sync.runs
+
+    def result(self, function: str, event_id: str) -> Any:
+        """The result of the run that this event has started."""
+
+        def found() -> list[Any] | None:
+            for row in self._runs.list(function=f"shop/{function}"):
+                run = self._runs.get(row.id)
+                if run.status == "failed":
+                    pytest.fail(str(run.error))
+                if run.status == "completed" and run.event is not None and run.event.id == event_id:
+                    return [run.result]
+            return None
+
+        return until(found, f"{function} has completed for {event_id}")[0]
+
+
+@pytest.fixture(scope="module")
+def snippets(server_pool: ServerPool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snippets]:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "readme_snippets.py").write_text(CODE)
+    url = server_pool.start(VALKEY).url
+    env = environment(DURABLEQ_URL=url)
+    worker = Running("worker", "readme_snippets:app", "--with-scheduler", cwd=folder, log=folder / "log", env=env)
+    spec = importlib.util.spec_from_file_location("readme_snippets", folder / "readme_snippets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "readme_snippets", module)
+        patch.setenv("DURABLEQ_URL", url)
+        spec.loader.exec_module(module)
+        try:
+            worker.says("child.working")
+            yield Snippets(module, url)
+        finally:
+            worker.kill()
+            module.app.client.sync.close()
+
+
+@pytest.mark.acceptance
+def test_the_first_function_does_what_it_says(snippets: Snippets) -> None:
+    event_ids = asyncio.run(snippets.module.place_order())
+    assert event_ids == ["order-7"]
+    assert snippets.result("process-order", "order-7") == {"label": "label 7", "invoice": "invoice over 1200"}
+    assert snippets.result("pack", "order-7") == "no tea, tell the courier of tomorrow"
+
+
+@pytest.mark.acceptance
+def test_plain_code_sends_and_def_functions_answer(snippets: Snippets) -> None:
+    (event_id,) = snippets.module.request_report()
+    assert snippets.result("monthly-report", event_id) == 2
+
+
+@pytest.mark.acceptance
+def test_a_client_needs_no_code_of_the_app(snippets: Snippets) -> None:
+    statuses = asyncio.run(snippets.module.without_the_apps_code(os.environ["DURABLEQ_URL"]))
+    assert set(statuses) <= {"queued", "running", "waiting", "completed"}
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+def test_what_the_readme_links_to_is_there(target: str) -> None:
+    assert (REPOSITORY / target).exists()
+
+
+@pytest.mark.parametrize("script", sorted(set(re.findall(r"scripts/[\w-]+", README))))
+def test_a_script_that_it_names_can_be_run(script: str) -> None:
+    assert os.access(REPOSITORY / script, os.X_OK)
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^ {4}(?:\w+: )?durableq (\w+)", README, re.M))))
+def test_a_command_that_it_names_is_there(command: str) -> None:
+    assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
+
+
+def test_the_procfile_is_what_the_readme_shows() -> None:
+    for line in Path(REPOSITORY / "Procfile").read_text().splitlines():
+        assert f"    {line}\n" in README
+
+
+def test_the_readme_makes_no_promise_without_its_limits() -> None:
+    for words in (
+        "At-least-once execution of a step's body, once-only recording",
+        "Order across event names is not promised",
+        "A failover may lose\n  what was not replicated",
+    ):
+        assert words in README
