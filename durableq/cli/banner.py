@@ -31,7 +31,7 @@ def say(text: str) -> None:
 async def tell(url: str, namespace: str, *, own: bool) -> None:
     """Say where the server is as soon as it answers, and what to send as soon as a worker waits for it.
 
-    `own`: the server was started here. Ends silently when Redis refuses; the worker says why.
+    `own`: the server was started here.
     """
     try:
         name = await _server_name(url, namespace)
@@ -42,7 +42,8 @@ async def tell(url: str, namespace: str, *, own: bool) -> None:
             while not served:
                 await asyncio.sleep(LOOK_S)
                 served = await _served(client)
-    except DurableqError:
+    except DurableqError as error:
+        say(f"what runs cannot be told: {error}")
         return
     say(f"ready, {len(served)} function{'s' * (len(served) > 1)}. To send an event, in this directory:")
     click.echo(f"\n    {paste_line(url, namespace, served)}\n    durableq runs list\n", err=True)

@@ -135,11 +135,12 @@ class Edge:
 
     def interrupt(self) -> None:
         """End the thread's user code at its next step, or at the one that it is in."""
-        if not self._interrupted:
-            self._interrupted = True
-            if not self.busy:
-                self._inbox.put(None)
-                self._set_busy(not self.stuck)
+        if self._interrupted or self.ended.done():
+            return
+        self._interrupted = True
+        if not self.busy:
+            self._inbox.put(None)
+            self._set_busy(not self.stuck)
 
     def give_up(self) -> None:
         """The turn ends without waiting for the thread any longer; if it still runs, it is counted until it ends."""

@@ -212,14 +212,14 @@ class Link:
         watch.add_done_callback(self._interrupt_write)
         try:
             while True:
-                if not self._outbox:
-                    self._wanted = self._loop.create_future()
-                    await self._wanted
                 for helper in (reader, watch):
                     if helper.done():
                         helper.result()
                 if self._outbox:
                     await self._write(connection)
+                else:
+                    self._wanted = self._loop.create_future()
+                    await self._wanted
         finally:
             self._wanted = None
             for helper in (reader, watch):

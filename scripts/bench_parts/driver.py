@@ -82,12 +82,13 @@ class Driver:
                     raise BenchError(f"{empty} did not empty within {PATIENCE_S:.0f} s")
                 await asyncio.sleep(POLL_S)
 
-    async def result(self, function: str, count: int) -> list[RunView]:
+    async def completed(self, function: str, count: int, newest: int) -> list[RunView]:
         """Wait until this function has so many completed runs, and give the newest of them."""
+        done = self.calls.key("done", f"{app.id}/{function}:c")
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            runs = await self.client.runs.list(function=f"{app.id}/{function}", status="completed", limit=count)
-            if len(runs) >= count:
+            if self._server.client.zcard(done) >= count:
+                runs = await self.client.runs.list(function=f"{app.id}/{function}", status="completed", limit=newest)
                 return [await self.client.runs.get(run.id) for run in runs]
             await asyncio.sleep(POLL_S)
         raise BenchError(f"{function} did not complete {count} runs within {PATIENCE_S:.0f} s")

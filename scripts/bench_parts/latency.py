@@ -39,7 +39,7 @@ async def measure(setting: Setting) -> list[list[Figure]]:
 async def _steps_alone(server: Server, worker: Worker, driver: Driver, number: int) -> list[Figure]:
     gauge = Gauge(server, of_process(worker.child))
     await driver.client.send(dq.Event("bench/alone"))
-    newest = (await driver.result("alone", number))[0]
+    newest = (await driver.completed("alone", number, 1))[0]
     used = gauge.read()
     took_ms = [took_ns / 1e6 for took_ns in newest.result[1:]]
     return [
@@ -55,8 +55,8 @@ async def _first_steps(driver: Driver, count: int, before: int) -> list[Figure]:
     for _ in range(count):
         await driver.client.send(dq.Event("bench/first-step", {"sent_ns": time.monotonic_ns()}))
         await asyncio.sleep(random.uniform(0.02, 0.05))
-    runs = await driver.result("first-step", before + count)
-    waited_ms = [run.result / 1e6 for run in runs[:count]]
+    runs = await driver.completed("first-step", before + count, count)
+    waited_ms = [run.result / 1e6 for run in runs]
     return [
         Figure("send to first step when idle, p50", percentile(waited_ms, 0.5), "ms", 2),
         Figure("send to first step when idle, p99", percentile(waited_ms, 0.99), "ms", 5),
