@@ -7,8 +7,9 @@ use. Plain code uses `client.sync`, which is the same surface over a loop in a t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -86,7 +87,8 @@ class Client:
     async def functions(self) -> list[FunctionView]:
         """Every function registered in the namespace, with its triggers, queue, workers and faults."""
         calls = await self._calls(READ_PATIENCE_S)
-        return await function_views(Registry(calls), Reads(calls))
+        async with patience():
+            return await function_views(Registry(calls), Reads(calls))
 
     async def aclose(self) -> None:
         """Close this loop's connection, and the one of `.sync`."""
@@ -135,7 +137,8 @@ class RunsOfClient:
     async def get(self, run_id: str) -> RunView:
         """One run with its event, steps, history, and result or error. Raises RunNotFound."""
         calls = await self._client._calls(READ_PATIENCE_S)
-        details = await Reads(calls).details(run_id)
+        async with patience():
+            details = await Reads(calls).details(run_id)
         if details is None:
             raise RunNotFound(
                 f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over"
@@ -157,8 +160,22 @@ class RunsOfClient:
         states = states_of(status)
         calls = await self._client._calls(READ_PATIENCE_S)
         reads = Reads(calls)
-        known = [function] if function is not None else list((await Registry(calls).read())[1])
-        return [run_view(row) for row in await reads.newest(known, states, limit)]
+        async with patience():
+            if function is not None:
+                known = [function]
+            else:
+                known = sorted({*(await Registry(calls).read())[1], *await reads.functions_with_runs()})
+            return [run_view(row) for row in await reads.newest(known, states, limit)]
+
+
+@contextlib.asynccontextmanager
+async def patience() -> AsyncIterator[None]:
+    """Bounds reading. Raises RedisUnavailable when it takes longer than a working Redis ever would."""
+    try:
+        async with asyncio.timeout(READ_PATIENCE_S):
+            yield
+    except TimeoutError:
+        raise RedisUnavailable(f"Redis did not answer within {READ_PATIENCE_S:g} s") from None
 
 
 def states_of(status: str | Iterable[str] | None) -> list[State]:

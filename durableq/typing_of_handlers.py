@@ -26,11 +26,11 @@ def event_type_of(handler: Callable[..., Any], where: str) -> Any:
     is_async = inspect.iscoroutinefunction(handler)
     if origin is Context and not is_async:
         raise ConfigError(
-            f"{where}: a `def` function is given a SyncContext: annotate `{parameter.name}: SyncContext`, or make it `async def`"
+            f"{where}: a `def` function gets a SyncContext: annotate `{parameter.name}: SyncContext`, or make it `async def`"
         )
     if origin is SyncContext and is_async:
         raise ConfigError(
-            f"{where}: an `async def` function is given a Context: annotate `{parameter.name}: Context`, or make it `def`"
+            f"{where}: an `async def` function gets a Context: annotate `{parameter.name}: Context`, or make it `def`"
         )
     if origin not in (Context, SyncContext):
         return None

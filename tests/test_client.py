@@ -85,11 +85,13 @@ def test_send_sync_works_after_a_fork(server: RealServer, make_app: Callable[[Re
 
 
 @real
-async def test_a_blocking_call_inside_a_loop_names_await(server: RealServer, make_app: Callable[[RealServer], dq.App]) -> None:
+async def test_a_blocking_call_inside_a_loop_names_await(
+    server: RealServer, make_app: Callable[[RealServer], dq.App]
+) -> None:
     app = make_app(server)
-    with pytest.raises(dq.SyncInLoop, match="await client.send"):
+    with pytest.raises(dq.SyncInLoop, match=r"await client\.send"):
         app.send_sync(event())
-    with pytest.raises(dq.SyncInLoop, match="await client.runs.get"):
+    with pytest.raises(dq.SyncInLoop, match=r"await client\.runs\.get"):
         app.sync.runs.get("x")
     assert stored(server) == 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from durableq.model.event import Event, decode_event
 from durableq.model.failure import Failure
@@ -184,14 +184,19 @@ def _value(blob: bytes) -> Any:
         return f"({error})"
 
 
+RETIRED: Final[dict[str, Any]] = {"name": "(retired)", "triggers": [], "retries": 0}
+
+
 async def function_views(registry: Registry, reads: Reads) -> list[FunctionView]:
     """Every function of a namespace."""
     _, declarations = await registry.read()
     faults = await registry.faults()
     leases = await reads.leases()
     found = []
-    for full_id, blob in sorted(declarations.items()):
-        declared = codec.decode(blob)
+    for full_id in sorted({*declarations, *await reads.functions_with_runs()}):
+        # A function that was retired may still have queued runs, which somebody must be able to see.
+        stored = declarations.get(full_id)
+        declared: dict[str, Any] = codec.decode(stored) if stored is not None else RETIRED
         queue = await reads.queue(full_id)
         count, _, reason = faults.get(full_id, (0, 0, ""))
         found.append(

@@ -126,6 +126,16 @@ class Reads:
         held = await asyncio.gather(*(read("SMEMBERS", key("held", lease.decode())) for lease in leases))
         return [run_id.decode() for members in held for run_id in members]
 
+    async def functions_with_runs(self) -> list[str]:
+        """Full ids of functions that have ready or finished runs, registered or not: a retired one may still have some."""
+        key, read = self._calls.key, self._calls.read
+        apps = [app.decode() for app in await read("SMEMBERS", key("apps"))]
+        ready = await asyncio.gather(*(read("ZRANGE", key("work", app), 0, -1) for app in apps))
+        finished = await read("SMEMBERS", key("kept"))
+        found = {name.decode() for names in ready for name in names}
+        found.update(name.decode().rpartition(":")[0] for name in finished)
+        return sorted(found)
+
     async def queue(self, function: str) -> QueueRow:
         key, read = self._calls.key, self._calls.read
         counts = await asyncio.gather(
