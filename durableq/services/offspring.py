@@ -140,6 +140,10 @@ class Offspring:
         if found is None:
             self._log.warning("child.fault", child=self.pid, dump=dump[-4000:])
             return
+        if not found.user_line:
+            # In nobody's code: it was stopped (SIGSTOP, a paused machine), or got no processor.
+            self._log.warning("child.stood_still", child=self.pid, line=found.line, silent_s=round(self.silent_s(), 1))
+            return
         self._log.warning(
             "loop.blocked",
             child=self.pid,

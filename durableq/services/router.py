@@ -98,6 +98,7 @@ class Router:
         return await self._events.route_events(backlog.cursor, upto, self._table.version, count, decisions, self._kept)
 
     def _decide(self, entry: Entry) -> list[Decision]:
+        reason = ""
         for _ in range(TRIES):
             try:
                 return self._decisions(entry, read_head(entry.blob))

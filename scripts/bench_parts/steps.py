@@ -25,9 +25,9 @@ async def measure(setting: Setting) -> list[list[Figure]]:
             Worker(server, in_flight, uvloop=setting.uvloop) as worker,
         ):
             async with Driver(server) as driver:
-                await _drain(server, worker, driver, 1_000, in_flight, target)
+                await _drain(server, worker, driver, setting.size(1_000, 300), in_flight, target)
                 for _ in range(setting.rounds):
-                    found.append(await _drain(server, worker, driver, setting.size(3_000, 1_000), in_flight, target))
+                    found.append(await _drain(server, worker, driver, setting.size(3_000, 600), in_flight, target))
     return found
 
 

@@ -30,7 +30,7 @@ LEASE = "bench"
 
 async def measure(setting: Setting) -> list[list[Figure]]:
     """Milliseconds late. One round of many wake-ups."""
-    sleepers, woken = setting.size(100_000, 20_000), setting.size(10_000, 4_000)
+    sleepers, woken = setting.size(100_000, 12_000), setting.size(10_000, 3_000)
     with Server(setting.server, setting.first) as server:
         async with Driver(server) as driver:
             await driver.register()

@@ -53,4 +53,5 @@ async def test_a_child_frozen_alone_keeps_its_lease(stage: Stage) -> None:
     os.kill(worker.child, signal.SIGCONT)
     await stage.all_end(within_s=5)
     assert not [line for line in stage.ledger.lines("start") if line.pid == other.child]
+    assert not worker.log("loop.blocked")  # no line of the user's is to blame
     assert (await check(stage)).again == 0

@@ -1,8 +1,8 @@
 -- list_ended(ended, keep_completed, keep_failed): list runs that end_run() has made final, and delete the oldest beyond what is kept.
 -- keys: run(id), input(id), steps(id), history(id), output(id), done(list), kept, void, timers
 -- include: delete_runs
--- Returns the change of the bytes kept. At most one more goes than comes in, so that a lowered limit is reached too;
--- prune_runs does the rest. Room is made before they come in, so none of them goes at once, not even when the clock has
+-- Returns the change of the bytes kept. At most one more goes than comes in, so that a lowered limit is reached by and by.
+-- Room is made before they come in, so none of them goes at once, not even when the clock has
 -- stepped back: somebody may be about to read what they came to.
 local function list_ended(ended, keep_completed, keep_failed)
   local bytes = 0
