@@ -79,8 +79,8 @@ class Branch(Coroutine[Any, Any, Any]):
             replay.current = outer
         return awaiting
 
-    def _ended(self, _value: Any, _error: BaseException | None) -> None:
-        self.replay.branch_ended(self)
+    def _ended(self, _value: Any, error: BaseException | None) -> None:
+        self.replay.branch_ended(self, failed=error is not None)
 
     def close(self) -> None:
         self._coroutine.close()

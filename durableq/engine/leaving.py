@@ -33,6 +33,9 @@ async def leave(replay: Replay) -> None:
     if replay.phase is Phase.OVER:
         return
     replay.conductor.stop()
+    if not replay.ended:
+        for branch in replay.failed:
+            _ignore(branch.task)  # the next call of the function will look at it
     if not replay.branches and not replay.edges and (replay.root is None or replay.root.task_done):
         replay.naming.close()
         replay.phase = Phase.OVER  # the function has returned and nothing is left of it, as nearly always
@@ -69,8 +72,8 @@ def _living(replay: Replay, asked: set[Branch]) -> list[Future[Any]]:
     return living
 
 
-def _ignore(task: Future[Any]) -> None:
-    if not task.cancelled():
+def _ignore(task: Future[Any] | None) -> None:
+    if task is not None and task.done() and not task.cancelled():
         task.exception()  # looked at, or asyncio would log that nobody did
 
 

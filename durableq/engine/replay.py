@@ -55,6 +55,7 @@ class Replay:
         "environment",
         "events",
         "executing",
+        "failed",
         "flights",
         "function",
         "loop",
@@ -88,6 +89,8 @@ class Replay:
         self.root: Root | None = None
         self.branches: set[Branch] = set()
         """The tasks that the function has started and that have not ended; the root is not among them."""
+        self.failed: list[Branch] = []
+        """Those that have ended with an error, of which the function may not have heard yet."""
         self.edges: list[Edge] = []
         self.edge_of: dict[int, Edge] = {}
         """By the ident of the thread."""
@@ -220,9 +223,11 @@ class Replay:
         self._end = (value, error)
         self.wake()
 
-    def branch_ended(self, branch: Branch) -> None:
+    def branch_ended(self, branch: Branch, *, failed: bool) -> None:
         """A task of the run has ended."""
         self.branches.discard(branch)
+        if failed:
+            self.failed.append(branch)
         self.ends += 1
         self.conductor.touch()
 
@@ -260,6 +265,11 @@ class Replay:
     def alone(self) -> bool:
         """Whether the root is asking and nothing else of the run exists that could race with it."""
         return self.current is self.root and not self.branches and self.phase is Phase.RUNNING
+
+    @property
+    def ended(self) -> bool:
+        """Whether the function has returned or raised by itself."""
+        return self._end is not None
 
     @property
     def over(self) -> bool:

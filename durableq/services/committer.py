@@ -29,7 +29,7 @@ from durableq.store.runs import (
     WaitWrite,
 )
 from durableq.words.clock import ServerClock
-from durableq.words.errors import StateLost
+from durableq.words.errors import RedisUnavailable, StateLost
 from durableq.words.telemetry import Log
 
 BATCH_BYTES: Final = 1_000_000
@@ -125,6 +125,10 @@ class Committer:
         except StateLost as lost:
             _fail(batch, Stale())
             self._on_state_lost(lost)
+        except RedisUnavailable as error:
+            # Only when the link is closed: this process leaves while Redis is away. What may have been written stands.
+            self._log.warning("commit.not_confirmed", verb=kind.__name__, items=len(batch), reason=str(error))
+            _fail(batch, Stale())
         except Exception as error:
             self._log.error("commit.failed", verb=kind.__name__, items=len(batch), error=str(error))
             _fail(batch, error)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -71,7 +71,8 @@ class Driver:
     async def drained(self, *functions: str) -> None:
         """Wait until these functions have no run that is ready or in hand."""
         client, key = self._server.client, self.calls.key
-        leases = [lease.decode() for lease in client.zrange(key("leases"), 0, -1)]
+        living: Any = client.zrange(key("leases"), 0, -1)
+        leases = [lease.decode() for lease in living]
         deadline = time.monotonic() + PATIENCE_S
         for empty in (
             *(key("ready", f"{app.id}/{function}") for function in functions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -359,6 +360,18 @@ class TestLeaving:
         assert isinstance(world.one_turn(), Completed)
         assert cancelled == [1]
         assert step_key("slow", 0) not in world.memos
+
+    def test_a_branch_that_has_failed_unheard_is_no_noise_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def function(ctx: Any) -> None:
+            async def bad() -> None:
+                await ctx.step.run("quick", nothing)
+                raise ValueError
+
+            await asyncio.wait([asyncio.ensure_future(bad()), asyncio.ensure_future(ctx.step.sleep("nap", "1h"))])
+
+        assert World(function).one_turn() == Suspended()
+        gc.collect()
+        assert caplog.records == []
 
     def test_abandoning_stops_bodies_and_records_nothing_more(self) -> None:
         cancelled = []
