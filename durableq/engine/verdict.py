@@ -8,16 +8,11 @@ from durableq.engine.interrupts import ExitRefused
 from durableq.engine.options import StepOptions
 from durableq.model.failure import Failure
 from durableq.model.outcome import AttemptFailed, Completed, Failed, Outcome
-from durableq.model.retry import Decision, Exhausted, Retry, decide
-from durableq.words.errors import ConfigError, EventError, NestedStep
+from durableq.model.retry import Decision, Retry, decide
 from durableq.words.typed import encode_typed, result_type
 
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
-
-_FINAL = (NestedStep, ConfigError, EventError)
-"""Mistakes in the code that calls a step: the next attempt would make them again."""
-
 
 def retry_of_step(replay: Replay, options: StepOptions, error: BaseException, attempt: int) -> Decision:
     """Whether this step's failed attempt is followed by another."""
@@ -44,8 +39,6 @@ def outcome_of(replay: Replay, value: Any, error: BaseException | None) -> Outco
 
 
 def _decide(replay: Replay, error: BaseException, attempt: int, retries: int, backoff: Any) -> Decision:
-    if isinstance(error, _FINAL):
-        return Exhausted(f"{type(error).__name__} is not retried")
     environment = replay.environment
     return decide(error, attempt, retries, backoff, now_ms=replay.port.now_ms(), chance=environment.chance())
 

@@ -10,7 +10,16 @@ from email.utils import parsedate_to_datetime
 from durableq.model.backoff import DEFAULT_BACKOFF, Backoff
 from durableq.model.limits import Limits
 from durableq.model.stack import leaves
-from durableq.words.errors import CodecError, ConfigError, LimitExceeded, NonRetriableError, RetryAfterError, StepError
+from durableq.words.errors import (
+    CodecError,
+    ConfigError,
+    EventError,
+    LimitExceeded,
+    NestedStep,
+    NonRetriableError,
+    RetryAfterError,
+    StepError,
+)
 from durableq.words.periods import to_ms
 from durableq.words.shown import shown
 
@@ -19,8 +28,9 @@ __all__ = ["DEFAULT_BACKOFF", "DEFAULT_RETRIES", "Backoff", "Decision", "Exhaust
 DEFAULT_RETRIES = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What another attempt cannot mend. A StepError has had its attempts already; the other two say the same each time.
-_FINAL = (NonRetriableError, StepError, CodecError, LimitExceeded)
+# What another attempt cannot mend. A StepError has had its attempts already; the others are mistakes in the code or the
+# value, and say the same each time.
+_FINAL = (NonRetriableError, StepError, CodecError, LimitExceeded, NestedStep, ConfigError, EventError)
 
 
 @dataclass(frozen=True, slots=True)
