@@ -14,6 +14,7 @@ from durableq.words.typed import encode_typed, result_type
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
 
+
 def retry_of_step(replay: Replay, options: StepOptions, error: BaseException, attempt: int) -> Decision:
     """Whether this step's failed attempt is followed by another."""
     function = replay.function
