@@ -100,6 +100,8 @@ TRANSITIONS: Final = (
     Transition(F, "prune_runs", (ABSENT,), "its retention is over"),
     Transition(C, "finish_runs", (C, ABSENT), "more finished runs than are kept: the oldest go"),
     Transition(F, "finish_runs", (F, ABSENT), "more finished runs than are kept: the oldest go"),
+    Transition(F, "close_lease", (F, ABSENT), "the same, when a run failed at its third death"),
+    Transition(F, "rescue_leases", (F, ABSENT), "the same, when a run failed at its third death"),
 )
 """Every change of a run's state. Anything else is refused by the script (STALE) and changes nothing."""
 

@@ -87,6 +87,7 @@ class Link:
         self._closed = False
         self._writing = False
         self._up = False
+        self._ever_up = False
         self._keeper: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
         """Why there is no connection, while there is none."""
@@ -171,7 +172,7 @@ class Link:
                 self._changed(False, str(error) or type(error).__name__)
                 self.failure = error
                 refused = None if works else refusal(error)
-                if refused is not None:
+                if refused is not None and not self._ever_up:
                     self._refuse(refused)
             finally:
                 await _drop(connection)
@@ -184,13 +185,17 @@ class Link:
     def _changed(self, up: bool, reason: str) -> None:
         if up:
             self.failure = None
+            self._ever_up = True
         if up != self._up:
             self._up = up
             if self._on_change is not None:
                 self._on_change(up, reason)
 
     def _refuse(self, error: RedisRefused) -> None:
-        """A wrong password does not mend itself: whoever waits is told now."""
+        """A password that never worked does not mend itself: whoever waits is told now.
+
+        One that worked is waited for like any outage: what is under way was done, and only its record is missing.
+        """
         for call in (*self._sent, *self._outbox):
             if not call.future.done():
                 call.future.set_exception(error)

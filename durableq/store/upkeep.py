@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from durableq.store.calls import Calls
 from durableq.store.failures import StoreError
+from durableq.words.errors import RedisRefused
 
 
 class Pruned(NamedTuple):
@@ -71,7 +72,7 @@ class Upkeep:
     async def _info(self, section: str) -> dict[str, str]:
         try:
             raw = await self._calls.read("INFO", section)
-        except (ResponseError, StoreError):
-            return {}  # cut by a managed service
+        except (ResponseError, StoreError, RedisRefused):
+            return {}  # cut by a managed service, or not permitted to us
         text = raw.decode() if isinstance(raw, bytes) else str(raw)
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

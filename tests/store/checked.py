@@ -101,9 +101,11 @@ class Checked:
         width, first = len(SCRIPTS[name].header.items), len(SCRIPTS[name].header.args)
         items = [args[at : at + width] for at in range(first, len(args), width)]
         found = []
-        for (run, epoch, *_), answer in zip(items, reply[1], strict=True):
+        for (run, epoch, *rest), answer in zip(items, reply[1], strict=True):
             v = before.of("run", run)
             if (v.get("s"), v.get("l"), int(v.get("n", 0))) == ("r", lease, epoch):
+                if name == "suspend_runs" and int(v.get("q", 0)) > rest[0] and self.run(run).get("s") != "r":
+                    found.append(f"4 {run} was put to sleep with results that its holder has not seen ({v}, {rest[0]})")
                 continue
             if answer != b"STALE":
                 found.append(f"6 {run} {epoch} is not in hand of {lease} ({v}), and was answered {answer!r}")

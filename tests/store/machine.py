@@ -29,7 +29,7 @@ DELAYS = (0, 0, 100, 2000, 60_000)
 LOST = 0.12
 
 WEIGHTS = {
-    "send": 12, "begin": 4, "renew": 4, "close": 4, "rescue": 5, "clock": 10, "fire_timers": 10, "prune": 2, "sweep": 2,
+    "send": 12, "begin": 6, "renew": 4, "close": 7, "rescue": 5, "clock": 10, "fire_timers": 10, "prune": 2, "sweep": 2,
     "claim": 24, "reconcile": 3, "record": 14, "wait": 12, "fire": 6, "suspend": 14, "retry": 6, "finish": 7,
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
 }  # fmt: skip
@@ -115,7 +115,8 @@ class Play:
 
     def close(self, rng: Random) -> None:
         child = self.child(rng)
-        self.call("close_lease", child.lease, rng.randint(0, 1), "signal 9", rng.choice([1, 100]), 3)
+        crashed = int(rng.random() < 0.8)
+        self.call("close_lease", child.lease, crashed, "signal 9", rng.choice([1, 100, 100]), 3)
         if rng.random() < 0.6:  # else its child goes on as if nothing had happened
             self.children.remove(child)
 
@@ -143,7 +144,8 @@ class Play:
     def claim(self, rng: Random) -> None:
         child = self.child(rng)
         child.number += rng.random() < 0.9
-        alone = rng.random() < (0.5 if self.checked.stored.of("suspects", "a") else 0.05)
+        suspects = any(runs for _, runs in self.checked.stored.family("suspects"))
+        alone = rng.random() < (0.6 if suspects else 0.05)
         reply = self.call("claim_runs", child.lease, child.number, rng.randint(0, 4), int(alone), 0, 1000, "a", "b")
         if reply == "LEASE_LOST":
             self.children.remove(child)
@@ -245,9 +247,14 @@ class Play:
         return rng.choice(self.children)
 
     def in_hand(self, rng: Random) -> tuple[Child, str, int, int]:
-        """A run in somebody's hands, or, when there is none, one that was never claimed."""
-        hands = [(child, run) for child in self.children for run in sorted(child.hands)]
-        if not hands:
+        """A run in somebody's hands, claimed first if need be; a run that never was, if that brings none."""
+        for make in (None, self.claim, self.send, self.begin, self.claim):
+            if make is not None:
+                make(rng)
+            hands = [(child, run) for child in self.children for run in sorted(child.hands)]
+            if hands:
+                break
+        else:
             return self.child(rng), "nobody", 1, 0
         child, run = rng.choice(hands)
         epoch, seen = child.hands[run]

@@ -240,6 +240,18 @@ async def test_two_deaths_set_a_run_apart_and_the_third_alone_fails_it(shard: Sh
     assert (await shard.reads.queue("a/f")).failed == 1
 
 
+async def test_a_run_that_fails_so_counts_among_those_that_are_kept(shard: Shard) -> None:
+    older = await shard.finished("f")
+    run = await shard.suspected()
+    await shard.lease("L2")
+    await shard.claim("L2", alone=True)
+    shard.advance(1)
+    await shard.leases.close_lease("L2", crashed=True, reason="signal 9", keep_failed=1)
+    after = await shard.stored()
+    assert set(after.of("done", "a/f:f")) == {run}
+    assert after.of("run", older.run) == {}
+
+
 async def test_a_third_death_with_others_in_hand_fails_nobody(shard: Shard) -> None:
     """Only the run that was alone can be to blame."""
     first, second = await shard.queued(), await shard.queued()

@@ -299,3 +299,22 @@ async def test_a_wrong_password_is_refused_with_the_remedy(
     await link.close()
     async with locked.client(password="right") as client:
         await client.config_set("requirepass", "")
+
+
+async def test_a_password_that_worked_and_works_no_more_is_waited_for(
+    start_server: Callable[..., RealServer], server: RealServer
+) -> None:
+    """What is under way was done, and only its record is missing: that is worth waiting for somebody to mend it."""
+    locked = start_server(server.kind.name, tcp=True)
+    link = Link(connector(locked.url, "test"))
+    assert await link.command("GET", "k") is None
+    async with locked.client() as client:
+        await client.config_set("requirepass", "changed")
+        await client.client_kill_filter(_type="normal", skipme=True)
+        waiting = link.command("GET", "k")
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await client.config_set("requirepass", "")
+    async with asyncio.timeout(SOON_S):
+        assert await waiting is None
+        await link.close()

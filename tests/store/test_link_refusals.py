@@ -89,3 +89,36 @@ async def test_tls_to_something_that_answers_in_plain_text_is_refused_with_the_r
 def test_a_refusal_is_only_what_waiting_does_not_mend() -> None:
     assert refusal(ConnectionRefusedError()) is None
     assert refusal(TimeoutError()) is None
+
+
+async def test_a_connection_that_breaks_while_a_write_is_under_way_is_left_at_once() -> None:
+    class Breaking:
+        """Writes take a while; the second reply is the end of the connection."""
+
+        made = 0
+
+        def __init__(self) -> None:
+            self.replies = asyncio.Queue[object]()
+            Breaking.made += 1
+            self.good = Breaking.made > 1
+
+        async def connect(self) -> None: ...
+        async def disconnect(self, nowait: bool = False) -> None: ...
+
+        async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None:
+            for _ in command:
+                self.replies.put_nowait(b"answer")
+            await asyncio.sleep(0.01)
+
+        async def read_response(self) -> object:
+            reply = await self.replies.get()
+            if self.good or (Breaking.made == 1 and self.replies.empty() and not hasattr(self, "greeted")):
+                self.greeted = True
+                return reply
+            raise ConnectionResetError("gone")
+
+    link = Link(Breaking, reply_timeout_s=30)
+    async with asyncio.timeout(SOON_S):
+        assert await link.command("GET", "k") == b"answer"
+        await link.close()
+    assert Breaking.made == 2

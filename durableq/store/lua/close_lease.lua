@@ -1,5 +1,5 @@
 -- close_lease: end the lease of a child that died or left, and hand back what it has, at most `limit` runs a call.
--- transition: RUNNING -> QUEUED, RUNNING -> FAILED
+-- transition: RUNNING -> QUEUED, RUNNING -> FAILED, FAILED -> ABSENT
 -- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers
 -- include: free_runs
 -- args: lease_id:str, crashed:int, reason:str, limit:int, keep_failed:int

@@ -1,5 +1,5 @@
 -- rescue_leases: make the runs of leases that ran out unrenewed ready again, at most `limit` runs a call.
--- transition: RUNNING -> QUEUED, RUNNING -> FAILED
+-- transition: RUNNING -> QUEUED, RUNNING -> FAILED, FAILED -> ABSENT
 -- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers
 -- include: free_runs, beat
 -- args: lease_ms:int, limit:int, keep_failed:int

@@ -1,0 +1,72 @@
+"""What screens read: every run is found in exactly one place, whatever its state."""
+
+from __future__ import annotations
+
+import pytest
+
+from durableq.model.run import State
+from durableq.store.reads import QueueRow
+from durableq.store.runs import StepWrite
+from tests.servers import on
+from tests.store.shard import EVENT, Shard
+
+
+async def test_each_run_is_listed_under_its_state(shard: Shard) -> None:
+    running = await shard.claimed()
+    completed, failed = await shard.finished("c"), await shard.finished("f")
+    waiting = await shard.waiting()
+    queued = await shard.queued()
+    suspect = await shard.suspected("a/g")
+    expected = {
+        State.RUNNING: {running.run},
+        State.COMPLETED: {completed.run},
+        State.FAILED: {failed.run},
+        State.WAITING: {waiting.run},
+        State.QUEUED: {queued, suspect},
+    }
+    for state, runs in expected.items():
+        rows = await shard.reads.newest(["a/f", "a/g"], [state], 10)
+        assert {row.id for row in rows} == runs
+        assert {row.state for row in rows} == {state}
+    everything = await shard.reads.newest(["a/f", "a/g"], list(State), 10)
+    assert [row.id for row in everything] == sorted((row.id for row in everything), reverse=True)
+    assert len(everything) == 6
+    assert len(await shard.reads.newest(["a/f", "a/g"], list(State), 2)) == 2
+    assert [row.id for row in await shard.reads.newest(["a/g"], list(State), 10)] == [suspect]
+    assert await shard.reads.queue("a/f") == QueueRow(1, 1, 1, 1)
+
+
+async def test_a_run_is_shown_with_everything_that_is_kept_of_it(shard: Shard) -> None:
+    held = await shard.claimed()
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "k", "d", b"v", b"\xff note")])
+    details = await shard.reads.details(held.run)
+    assert details is not None
+    assert (details.input, details.output) == (EVENT, b"")
+    assert details.memos["k"].blob == b"v"
+    assert [(entry.verb, entry.key, entry.note) for entry in details.history] == [("d", "k", b"\xff note")]
+    row = details.row
+    assert (row.state, row.function, row.epoch, row.lease, row.results) == (State.RUNNING, "a/f", 1, "L1", 1)
+    assert (row.begun_at_ms, row.ended_at_ms) == (shard.now_ms, 0)
+
+
+async def test_a_run_that_is_not_there_is_none(shard: Shard) -> None:
+    assert await shard.reads.row("nobody") is None
+    assert await shard.reads.details("nobody") is None
+
+
+async def test_the_namespace_and_its_children_are_shown(shard: Shard) -> None:
+    await shard.lease("L1", "a/f", "b/g")
+    await shard.sent(3)
+    (row,) = await shard.reads.leases()
+    assert (row.lease, row.apps, row.functions, row.in_hand) == ("L1", ("a", "b"), ("a/f", "b/g"), 0)
+    assert (await shard.reads.namespace())["sent"] == "3"
+
+
+@on("redis7", "valkey")
+@pytest.mark.parametrize("section", ["memory", "server"])
+async def test_a_server_that_tells_nothing_of_itself_is_no_error(shard: Shard, section: str) -> None:
+    await shard.command("ACL", "SETUSER", "default", "-info")
+    try:
+        assert (await getattr(shard.upkeep, section)()) in (None, {})
+    finally:
+        await shard.command("ACL", "SETUSER", "default", "+info")
