@@ -11,6 +11,7 @@ from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.backoff import Backoff
+from durableq.model.config import Place
 from durableq.model.event import Event
 from durableq.model.function import Function, check_options
 from durableq.model.limits import Limits
@@ -131,7 +132,9 @@ class App:
             raise ConfigError(
                 f"app {self.id!r} was declared for namespace {self._namespace!r}, but this process works in {namespace!r}"
             )
-        self._redis_url, self._namespace, self._client = redis_url, namespace, None
+        self._redis_url, self._namespace = redis_url, namespace
+        if self._client is not None:
+            self._client._move_to(Place(redis_url, namespace))  # the same object: others may hold it
 
     def _declare(
         self,

@@ -22,6 +22,7 @@ from durableq.services.sender import PATIENCE_S, Prepared, send
 from durableq.services.views import FunctionView, RunView, function_views, run_view
 from durableq.store.calls import Calls
 from durableq.store.events import Events
+from durableq.store.link import detached
 from durableq.store.opening import calls_on, open_link
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
@@ -35,6 +36,7 @@ READ_PATIENCE_S: Final = 10.0
 
 class _Opened(NamedTuple):
     pid: int
+    place: Place
     calls: Calls
     opening: asyncio.Task[int]
 
@@ -93,10 +95,8 @@ class Client:
     async def aclose(self) -> None:
         """Close this loop's connection, and the one of `.sync`."""
         opened = self._opened.pop(asyncio.get_running_loop(), None)
-        if opened is not None and opened.pid == os.getpid():
-            opened.opening.cancel()
-            await opened.calls.link.close()
-            await asyncio.gather(opened.opening, return_exceptions=True)
+        if opened is not None:
+            await _close(opened)
         self._portal.close()
 
     async def __aenter__(self) -> Self:
@@ -107,25 +107,44 @@ class Client:
     ) -> None:
         await self.aclose()
 
+    def _move_to(self, place: Place) -> None:
+        """Connect there from here on. Each loop closes its old connection when it next uses this client."""
+        self._given = place
+
     async def _calls(self, patience_s: float) -> Calls:
         """This loop's verbs, opened. Raises RedisUnavailable after `patience_s`."""
         loop = asyncio.get_running_loop()
-        opened = self._opened.get(loop)
-        if opened is None or opened.pid != os.getpid():
+        opened, left = self._opened.get(loop), None
+        if opened is not None and (opened.pid != os.getpid() or opened.place != self._given):
+            opened, left = None, opened
+        if opened is None:
             place = self._given.resolved(os.environ)
             calls = calls_on(open_link(place.redis_url, "client"), place.namespace)
-            opened = _Opened(os.getpid(), calls, loop.create_task(calls.open(), name="durableq-open"))
+            opened = _Opened(os.getpid(), self._given, calls, detached(loop, calls.open(), "durableq-open"))
             self._opened[loop] = opened
+        if left is not None:
+            await _close(left)
         if not opened.opening.done():
             await asyncio.wait((opened.opening,), timeout=patience_s)
             if not opened.opening.done():
                 why = opened.calls.link.failure or f"no answer within {patience_s:g} s"
                 raise RedisUnavailable(f"Redis is not reachable: {why}")
         if opened.opening.cancelled() or opened.opening.exception() is not None:
-            self._opened.pop(loop, None)
+            if self._opened.get(loop) is opened:
+                del self._opened[loop]
             await opened.calls.link.close()
+            if opened.opening.cancelled():
+                raise RedisUnavailable("the client was closed")
             opened.opening.result()
         return opened.calls
+
+
+async def _close(opened: _Opened) -> None:
+    """Close a connection of this loop. One from before a fork belongs to the parent."""
+    if opened.pid == os.getpid():
+        opened.opening.cancel()
+        await opened.calls.link.close()
+        await asyncio.gather(opened.opening, return_exceptions=True)
 
 
 class RunsOfClient:

@@ -7,6 +7,7 @@ threads. Inside a running loop a blocking call would stop that loop, so it raise
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 from collections.abc import Coroutine, Iterable, Sequence
 from threading import Event as Signal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from durableq.model.event import Event
 from durableq.services.views import FunctionView, RunView
-from durableq.words.errors import SyncInLoop
+from durableq.words.errors import RedisUnavailable, SyncInLoop
 
 if TYPE_CHECKING:
     from durableq.client import Client, RunsOfClient
@@ -33,7 +34,10 @@ class Portal:
         self._thread: Thread | None = None
 
     def run(self, what: str, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Its result, or its exception. `what` is the awaitable form, for the error inside a running loop."""
+        """Its result, or its exception. `what` is the awaitable form, for the error inside a running loop.
+
+        Raises RedisUnavailable when `close` ends it.
+        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -41,7 +45,10 @@ class Portal:
         else:
             coroutine.close()
             raise SyncInLoop(f"this would block the running event loop: write `await {what}` here")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
+        try:
+            return self._scheduled(coroutine).result()
+        except concurrent.futures.CancelledError:
+            raise RedisUnavailable("the client was closed") from None
 
     def close(self) -> None:
         """Stop the thread, its connection with it. A later call starts another."""
@@ -53,7 +60,7 @@ class Portal:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=2)
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _scheduled(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         pid = os.getpid()
         if self._pid != pid:
             # A fork copies the lock in whatever state it was; only this thread has survived it.
@@ -63,7 +70,8 @@ class Portal:
         with self._lock:
             if self._loop is None:
                 self._loop, self._thread = _started_loop()
-            return self._loop
+            # Under the lock: what is scheduled behind the loop's stop would never run, and never end.
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 def _started_loop() -> tuple[asyncio.AbstractEventLoop, Thread]:

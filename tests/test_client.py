@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.engine.branch import install
+from durableq.sync import Portal
+from tests.engine.world import World
 from tests.servers import RealServer, on
 
 real = on("redis7")
@@ -196,3 +199,112 @@ async def test_an_unknown_run_and_status_are_named(server: RealServer) -> None:
             await client.runs.list(limit=0)
         assert await client.runs.list() == []
         assert await client.functions() == []
+
+
+@real
+async def test_a_client_first_used_in_a_functions_own_code_outlives_the_run(server: RealServer) -> None:
+    """Its connection is no branch of the run, so the end of a turn leaves it alone."""
+    client = dq.Client(server.url)
+
+    async def sends_between_steps(ctx: dq.Context) -> int:
+        await ctx.step.run("first", lambda: 1)
+        await client.send(event(1))
+        await ctx.step.sleep("pause", "10ms")
+        await client.send(event(2))
+        return await ctx.step.run("last", lambda: 2)
+
+    loop = asyncio.get_running_loop()
+    previous = loop.get_task_factory()
+    install(loop)
+    try:
+        async with asyncio.timeout(10):
+            for run in (1, 2):
+                world = World(sends_between_steps)
+                assert await world.finish_on_loop() == 2
+                assert world.executions > 1, "the first turn ended, and with it its branches"
+                assert stored(server) >= run * 3
+            await client.send(event(3))
+    finally:
+        loop.set_task_factory(previous)
+        await client.aclose()
+
+
+@real
+async def test_a_client_that_somebody_holds_follows_its_app_to_another_redis(
+    server: RealServer, start_server: Callable[..., RealServer]
+) -> None:
+    other = start_server("redis7")
+    app = dq.App("shop", redis_url=server.url)
+    client, blocking = app.client, app.sync
+    await client.send(event())
+    await asyncio.to_thread(blocking.send, event())
+    app.connect_to(other.url, "default")
+    assert app.client is client
+    await client.send(event())
+    await asyncio.to_thread(blocking.send, event())
+    assert (stored(server), stored(other)) == (2, 2)
+    await client.aclose()
+    with other.sync_client() as looking:
+        assert len(looking.client_list(_type="normal")) == 1, "nothing but this one"
+
+
+async def test_closing_ends_a_send_that_waits_for_its_connection() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        client = dq.Client(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        sending = asyncio.create_task(client.send(event()))
+        await asyncio.sleep(0.05)
+        await client.aclose()
+        with pytest.raises(dq.SendError, match="closed"):
+            await sending
+
+
+def test_closing_ends_a_blocking_call_under_way() -> None:
+    portal = Portal()
+    begun = threading.Event()
+    ended: list[BaseException] = []
+
+    async def hang() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    def call() -> None:
+        try:
+            portal.run("hang()", hang())
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert begun.wait(5)
+    portal.close()
+    thread.join(5)
+    assert [type(error) for error in ended] == [dq.RedisUnavailable]
+    assert "closed" in str(ended[0])
+
+
+def test_no_blocking_call_waits_for_a_loop_that_was_closed_meanwhile() -> None:
+    portal = Portal()
+    over = threading.Event()
+
+    async def nothing() -> int:
+        return 1
+
+    def call() -> None:
+        while not over.is_set():
+            try:
+                assert portal.run("nothing()", nothing()) == 1
+            except dq.RedisUnavailable:
+                continue
+
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        portal.close()
+    over.set()
+    for thread in threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in threads)
+    portal.close()

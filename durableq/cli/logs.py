@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -15,8 +15,30 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("auto", "console", "json")
 
 
+class Lines:
+    """A logger below structlog that writes lines, and loses them when nothing takes them any more.
+
+    A pipe without a reader or a full disk must not become an error of whoever logs: a run, or the handling of a signal.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._write = file.write
+        self._flush = file.flush
+
+    def msg(self, message: str) -> None:
+        """Write one line. ValueError is a file that has been closed."""
+        try:
+            self._write(message + "\n")
+            self._flush()
+        except (OSError, ValueError):
+            return
+
+    log = debug = info = warn = warning = error = critical = fatal = failure = exception = msg
+
+
 def configure_logs(log_format: str = "auto", level: str = "info") -> None:
-    """Configure structlog for this process, writing to stdout."""
+    """Configure structlog for this process, writing to stdout. A log call never raises because stdout has failed."""
+    lines = Lines(sys.stdout)
     readable = log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +52,7 @@ def configure_logs(log_format: str = "auto", level: str = "info") -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
+from inspect import iscoroutine
 from typing import TYPE_CHECKING
 
 from durableq.engine.branch import Pending
 from durableq.engine.phase import Phase
 from durableq.engine.scope import HERE, Scope
 from durableq.words.errors import ConfigError, NestedStep
+from durableq.words.shown import shown
 
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
@@ -37,6 +39,18 @@ def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
             f"step {step_id!r} is called on the Context of run {replay.run.run_id} in code of run {here.replay.run.run_id}: "
             "use the Context that the function was given"
         )
+
+
+def check_callable(step_id: str, fn: object) -> None:
+    """Raise ConfigError unless this can be called. A coroutine is closed, or Python would warn of it as well."""
+    if callable(fn):
+        return
+    if iscoroutine(fn):
+        fn.close()
+    raise ConfigError(
+        f"step {step_id!r} was given {shown(fn)}, which is not callable: pass the function and its arguments, not its call, "
+        f"as in run({step_id!r}, fetch, url)"
+    )
 
 
 async def admit(replay: Replay, step_id: str) -> None:

@@ -59,8 +59,10 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
         if replay.environment.on_body is not None:
             await replay.environment.on_body(replay.run.run_id, ask.step_id)
         returned = await execute(replay, scope, call.fn, call.body, call.options.timeout_ms)
-    except GeneratorExit:
-        raise
+    except GeneratorExit as error:
+        if branch is None or replay.current is not branch:
+            raise  # the coroutine is being closed; a body that raises it does so while its branch is resumed
+        return Raised(error)
     except CancelledError as error:
         if task is None or task.cancelling() > cancellings:
             raise
@@ -74,7 +76,7 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
             branch.in_body = False
     try:
         return _stored(replay, call, returned)
-    except Exception as error:
+    except BaseException as error:  # the user's own class is asked to hold the value
         return Raised(error)
 
 

@@ -98,7 +98,8 @@ class Conductor:
             self._flying[ask.key] = ask
             replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
             return await self._pending(ask)
-        memo = self._confirmed(ask, kind, blob, await replay.flights.ask(replay.port.record, ask.key, kind, blob, note))
+        landed = partial(self._landed_alone, ask, kind, blob)
+        memo = await replay.flights.ask(landed, replay.port.record, ask.key, kind, blob, note)
         if not replay.flights.count:
             replay.memos.bridge()
         return await self.told(ask, memo)
@@ -129,7 +130,7 @@ class Conductor:
             self.touch()
 
     def withdrawn(self, ask: Ask) -> None:
-        """User code has cancelled the task that asked."""
+        """The call of the step has ended without an answer: user code has cancelled the task that asked, as a rule."""
         stage, ask.stage = ask.stage, Stage.DONE
         if stage is Stage.BODY:
             self.bodies -= 1
@@ -323,6 +324,12 @@ class Conductor:
         if ask.stage in (Stage.FLIGHT, Stage.WAITING):
             self._tell(ask, memo)
         self.touch()
+
+    def _landed_alone(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
+        memo = self._confirmed(ask, kind, blob, reply)
+        if ask.stage is not Stage.FLIGHT:
+            self.touch()  # user code has cancelled it; what it does now may wait for this to land
+        return memo
 
     def _confirmed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
         memo = Memo(reply.number, reply.at_ms, kind, blob)

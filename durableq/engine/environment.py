@@ -10,16 +10,17 @@ from functools import lru_cache
 
 from durableq.engine.threads import AbandonedThreads, Threads
 from durableq.model.event import Event
+from durableq.model.limits import Limits
 from durableq.words.ids import check_step_id, step_key
 from durableq.words.telemetry import Log, get_log
 
 _KEYS_MAX = 16_384
 _WARNED_MAX = 4_096
 
-Send = Callable[[Sequence[Event]], Awaitable[Sequence[str]]]
+Send = Callable[[Sequence[Event], Limits], Awaitable[Sequence[str]]]
 
 
-async def _no_sender(_events: Sequence[Event]) -> Sequence[str]:
+async def _no_sender(_events: Sequence[Event], _limits: Limits) -> Sequence[str]:
     raise RuntimeError("this process has no sender of events")
 
 
@@ -53,7 +54,7 @@ class Environment:
     bodies_max: int = 100
     """How many step bodies of one run may execute at once: `--concurrency`."""
     send: Send = _no_sender
-    """How `ctx.step.send_event` sends: returns the events' ids in their order."""
+    """How `ctx.step.send_event` sends, within the limits of the function that asks: returns the events' ids in their order."""
     logger: Log = field(default_factory=get_log)
     """What `ctx.logger` and the engine's own warnings are bound from."""
     function_threads: Threads = field(default_factory=lambda: Threads("durableq-function"))

@@ -10,6 +10,7 @@ recorded afterwards.
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,6 @@ from durableq.model.failure import Failure
 from durableq.model.function import Function
 from durableq.model.memo import Memo
 from durableq.model.outcome import Abandoned, Failed, Outcome
-from durableq.words.errors import CodecError
 from durableq.words.typed import load_data
 
 
@@ -94,7 +94,9 @@ class Execution:
         install(self.loop)
         try:
             self._load_events()
-        except CodecError as error:
+        except CancelledError:
+            raise
+        except BaseException as error:  # the user's own class is asked to hold the data, and may even exit
             return Failed(Failure.of(error))
         while self._abandoned is None:
             self._replay = Replay(self)

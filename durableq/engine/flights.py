@@ -6,10 +6,12 @@ that fails has lost the run: the replay is told, and whoever waits stays pending
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future, current_task
+from asyncio import Future
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar
+
+from durableq.engine.branch import Pending
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,17 +50,19 @@ class Flights:
         self.count += 1
         self.call(call, *args).add_done_callback(reply, context=self.outside)
 
-    async def ask(self, call: Callable[..., Future[T]], *args: Any) -> T:
-        """The reply itself, one turn of the loop sooner: for the root while it is alone, which nobody else waits for."""
-        flight = self.call(call, *args)
-        try:
-            return await flight
-        except CancelledError:
-            task = current_task()
-            if task is not None and task.cancelling():
-                raise  # user code, or the end of the turn; the write goes on
-            self._lost("the port cancelled a call")
-        except Exception as error:
-            self._lost(f"{type(error).__name__}: {error}")
-        await Future()  # pending until the turn has ended
-        raise AssertionError
+    async def ask(self, landed: Callable[[T], R], call: Callable[..., Future[T]], *args: Any) -> R:
+        """Make the call and wait for what `landed` makes of its reply: for the root while it is alone.
+
+        If user code cancels the one who waits, the reply is taken in all the same: a number that nobody learned would keep
+        the run from ever being suspended.
+        """
+        waiter = Pending()
+
+        def tell(reply: T) -> None:
+            result = landed(reply)
+            if not waiter.done():
+                waiter.set_result(result)
+
+        self.send(tell, call, *args)
+        answer: R = await waiter
+        return answer

@@ -24,6 +24,9 @@ class Memos:
         """The last number up to which everything is known. Calls to the store name it."""
         self.size_bytes = sum(len(memo.blob) for memo in by_key.values()) if by_key else 0
         self._ahead: set[int] = set()
+        # They are read after the claim that told `sequence`, and a wait may have ended in between.
+        for number in sorted(memo.number for memo in by_key.values() if memo.number > sequence):
+            self._number(number)
 
     def learn(self, key: str, memo: Memo) -> bool:
         """Take in a memo from the store. False if it was known, or is older than what is."""

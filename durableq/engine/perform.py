@@ -10,7 +10,6 @@ first time.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from durableq.engine.admission import admit
@@ -52,7 +51,7 @@ async def perform(replay: Replay, call: StepCall) -> Any:
             await replay.conductor.parked(ask, memo)
         else:
             await replay.conductor.told(ask, memo)
-    except CancelledError:
+    except BaseException:
         replay.conductor.withdrawn(ask)
         raise
     if memo.kind is MemoKind.ERROR:

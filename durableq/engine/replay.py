@@ -110,7 +110,7 @@ class Replay:
         self.naming = Naming(self.environment.key_of)
         self.steps = len(self.memos.by_key)
         """How many steps the run has, recorded or asked for."""
-        self.flights = Flights(execution.outside, self.lost, self.wake)
+        self.flights = Flights(execution.outside, self.lost, self._landed)
         self.conductor = Conductor(self)
 
         self.restarting = False
@@ -171,11 +171,17 @@ class Replay:
             line = swallowed_by(self.edges)
             if line is not None:
                 return Failed(Failure.of(line))
+        seen = self.memos.seen
         news = await self._ask_to_suspend(waits)
         if self._lost is not None:
             return None
         if news is None:
             return Suspended()
+        if not news and not self.flights.count:
+            self.memos.bridge()
+            if self.memos.seen == seen:  # asking again would get the same answer, for ever
+                self.lost(f"the run has a result above {seen} that nothing can tell")
+                return None
         if left_first:
             self.restarting = True
             for key, memo in news:
@@ -210,6 +216,10 @@ class Replay:
     async def _woken(self) -> None:
         self._signal = self.loop.create_future()
         await self._signal
+
+    def _landed(self) -> None:
+        if self.restarting:
+            self.wake()
 
     def wake(self) -> None:
         """Let the turn look at what has changed."""
@@ -258,6 +268,8 @@ class Replay:
         for key, memo in news:
             if self.memos.learn(key, memo):
                 self.conductor.news(key, memo)
+            else:
+                self.conductor.touch()  # its number may be what others wait for
 
     # --- What steps and contexts ask.
 

@@ -26,7 +26,7 @@ def sending(
     async def send() -> list[str]:
         batch = [events] if isinstance(events, Event) else _checked(events)
         named = [_with_id(event, f"{replay.run.run_id}.{step_key}.{index}") for index, event in enumerate(batch)]
-        return list(await replay.environment.send(named)) if named else []
+        return list(await replay.environment.send(named, replay.function.limits)) if named else []
 
     return send
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ async def sleep(replay: Replay, key: str, step_id: str, op: str, due_at_ms: Call
             await replay.conductor.parked(ask, memo)
         else:
             await _resume(replay, ask, memo)
-    except CancelledError:
+    except BaseException:
         replay.conductor.withdrawn(ask)
         raise
 

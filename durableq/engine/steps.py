@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
+from durableq.engine.admission import check_callable
 from durableq.engine.attempt import StepCall
 from durableq.engine.options import PLAIN, StepOptions
 from durableq.engine.perform import perform, value_of
@@ -57,10 +58,11 @@ class Step:
 
         Raises:
             StepError: its attempts are used up, or it raised NonRetriableError.
-            ConfigError: the id is not allowed, or was recorded as another kind of step.
+            ConfigError: the id is not allowed or was recorded as another kind of step, or `fn` is no callable.
             NestedStep: it is called inside another step's body.
             LimitExceeded: the run has as many steps as it may have.
         """
+        check_callable(id, fn)
         naming = self._replay.naming
         key = naming.key(id)
         coroutine = self._run(key, id, fn, args, kwargs)

@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from durableq.engine.admission import check_scope
+from durableq.engine.admission import check_callable, check_scope
 from durableq.engine.context import BaseContext
 from durableq.engine.context import T as Data
 from durableq.engine.edge import Edge
@@ -55,6 +55,7 @@ class SyncStep:
 
         `def` is executed in this thread, `async def` on the engine's loop. Otherwise as `Step.run`.
         """
+        check_callable(id, fn)
         return self._call(id, lambda: self._step.run(id, fn, *args, **kwargs))
 
     def sleep(self, id: str, duration: Duration) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from durableq.engine.interrupts import ExitRefused
@@ -9,6 +10,7 @@ from durableq.engine.options import StepOptions
 from durableq.model.failure import Failure
 from durableq.model.outcome import AttemptFailed, Completed, Failed, Outcome
 from durableq.model.retry import Decision, Retry, decide
+from durableq.words.errors import ConfigError
 from durableq.words.typed import encode_typed, result_type
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def outcome_of(replay: Replay, value: Any, error: BaseException | None) -> Outco
     if error is None:
         try:
             return Completed(_stored(replay, value))
-        except Exception as refused:
+        except BaseException as refused:  # the user's own class is asked for what to store, and may even exit
             return Failed(Failure.of(refused))
     if isinstance(error, ExitRefused) and error.__cause__ is not None:
         error = error.__cause__
@@ -47,6 +49,10 @@ def _decide(replay: Replay, error: BaseException, attempt: int, retries: int, ba
 def _stored(replay: Replay, value: Any) -> bytes:
     if value is None:
         return b""
+    if not replay.function.is_async and isawaitable(value):
+        if iscoroutine(value):
+            value.close()  # or Python would warn as well that it was never awaited
+        raise ConfigError(f"the function returned a {type(value).__name__}: make the wrapper `async def`")
     what = f"the result of function {replay.function.full_id!r}"
     blob = encode_typed(value, result_type(replay.function.handler), what=what)
     limits = replay.function.limits

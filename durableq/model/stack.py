@@ -36,7 +36,7 @@ def text_of(error: BaseException, limit: int) -> str:
     """`str(error)` as text that can be stored, at most `limit` bytes of it."""
     try:
         return cut(str(error), limit)
-    except Exception as failure:
+    except BaseException as failure:  # SystemExit too, which would end the worker
         return f"<{type(error).__name__:.100} whose text cannot be had: {type(failure).__name__:.100}>"
 
 

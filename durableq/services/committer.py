@@ -149,15 +149,24 @@ def _fail(batch: list[Waiting], error: Exception) -> None:
             future.set_exception(error)
 
 
+def _goes_on(write: Any) -> bool:
+    """Whether the next write belongs to the same act: the waits with which one run is suspended."""
+    return isinstance(write, SuspendWrite) and not write.last
+
+
 def batches(pending: list[Waiting]) -> list[list[Waiting]]:
-    """Split into calls of at most 100 items and 1 MB, in order; what is larger goes alone."""
+    """Split into calls of at most 100 items and 1 MB, in order; what is larger goes alone.
+
+    The waits with which one run is suspended stay together, however many: apart, it could be put to sleep without some.
+    """
     if len(pending) == 1:
         return [pending]
     found: list[list[Waiting]] = []
     size = BATCH_BYTES + 1
     for entry in pending:
         length = sum(len(value) for value in entry[0] if isinstance(value, bytes))
-        if size + length > BATCH_BYTES or len(found[-1]) == BATCH:
+        full = size + length > BATCH_BYTES or len(found[-1]) >= BATCH
+        if full and not (found and _goes_on(found[-1][-1][0])):
             found.append([])
             size = 0
         found[-1].append(entry)

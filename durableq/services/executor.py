@@ -7,7 +7,7 @@ answered Stale means that the run has another holder: it is dropped at once, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from durableq.engine.environment import Environment
@@ -34,22 +34,32 @@ from durableq.store.runs import (
     WaitWrite,
 )
 from durableq.words.clock import ServerClock
-from durableq.words.errors import DurableqError
+from durableq.words.errors import CodecError, RedisUnavailable
 from durableq.words.telemetry import Log
 
 
 class RunInHand:
     """The engine's port for one run, from its claim to the confirmation of its last write."""
 
-    __slots__ = ("_clock", "_committer", "_dropped", "_execution", "_hand", "_log", "claimed", "run_id")
+    __slots__ = ("_clock", "_committer", "_dropped", "_execution", "_hand", "_lapsed", "_log", "claimed", "run_id")
 
-    def __init__(self, claimed: Claimed, committer: Committer, clock: ServerClock, hand: Hand, log: Log) -> None:
+    def __init__(
+        self,
+        claimed: Claimed,
+        committer: Committer,
+        clock: ServerClock,
+        hand: Hand,
+        log: Log,
+        lapsed: Callable[[], None],
+    ) -> None:
+        """`lapsed` is told when the run was let go of without anybody having taken it: the lease may still hold it."""
         self.claimed = claimed
         self.run_id = claimed.id
         self._committer = committer
         self._clock = clock
         self._hand = hand
         self._log = log
+        self._lapsed = lapsed
         self._execution: Execution | None = None
         self._dropped = ""
 
@@ -74,7 +84,8 @@ class RunInHand:
         if not waits:
             return self._committer.add(SuspendWrite(self.run_id, epoch, seen))
         for wait in waits[:-1]:
-            self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0))
+            # Answered like the last one, whose answer is the one that counts.
+            self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
         return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1))
 
     def now_ms(self) -> int:
@@ -113,16 +124,32 @@ class RunInHand:
 
     async def execute(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> None:
         """From the claim to the confirmed outcome. Never raises."""
+        written = False
         try:
-            outcome = await self._turn(function, runs, environment)
+            outcome = await self._outcome(function, runs, environment)
             self._hand.ended(self)
             await self._write(outcome)
+            written = not isinstance(outcome, Abandoned)
         except Stale:
             self._log.info("run.dropped", run_id=self.run_id, reason=self._dropped or "it has another holder")
         except Exception:
             self._log.exception("run.not_written", run_id=self.run_id)
         finally:
             self._hand.gone(self)
+            if not written and not self._dropped:
+                self._lapsed()
+
+    async def _outcome(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
+        try:
+            return await self._turn(function, runs, environment)
+        except asyncio.CancelledError:
+            raise
+        except RedisUnavailable as error:
+            return Abandoned(str(error))
+        except BaseException as error:
+            # No way of going on is known, and none of doing better next time.
+            self._log.exception("run.undecided", run_id=self.run_id)
+            return Failed(Failure.of(error))
 
     async def _turn(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
         claimed = self.claimed
@@ -132,7 +159,7 @@ class RunInHand:
             given = claimed.input if claimed.input is not None else await runs.read_input(claimed.id)
             memos = claimed.memos if isinstance(claimed.memos, dict) else await runs.read_memos(claimed.id)
             event = decode_event(given, f"{claimed.created_at_ms}-0")
-        except DurableqError as error:
+        except CodecError as error:
             return Failed(Failure.of(error))
         run = ClaimedRun(
             claimed.id,
@@ -165,6 +192,11 @@ class RunInHand:
                 await self._committer.add(ReleaseWrite(run_id, epoch))
             case Suspended() | Abandoned():
                 pass
+
+
+def _looked_at(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _recorded(answer: Any) -> Recorded:

@@ -49,6 +49,10 @@ class Offspring:
             self._process = await asyncio.create_subprocess_exec(
                 *command, *map(str, child_fds), pass_fds=child_fds, stdin=asyncio.subprocess.DEVNULL
             )
+        except OSError:
+            for fd in (from_parent[0], to_child[1], trace_read):
+                os.close(fd)
+            raise
         finally:
             for fd in child_fds:
                 os.close(fd)

@@ -82,10 +82,10 @@ class Parent:
         """Begin to drain, once; the first exit code that is not 0 stands."""
         self._exit_code = self._exit_code or exit_code
         if not self._stopping.is_set():
+            self._stopping.set()
             self._log.info(
                 "worker.draining", grace_s=self._settings.grace_s, in_hand=sum(c.in_hand for c in self._children)
             )
-            self._stopping.set()
 
     def _terminate(self) -> None:
         self.stop()
@@ -202,7 +202,10 @@ class Parent:
         elif what == "recycle" and not child.draining:
             child.draining = True
             self._log.info("child.recycled", child=child.pid, why=message["why"])
-            self._settle(self._succeed(child))
+            if child.alone:
+                child.drain()  # while there are suspects, the others ask for the next one
+            else:
+                self._settle(self._succeed(child))
         elif what == "suspects" and not self._stopping.is_set() and not any(c.alone for c in self._children):
             if self._suspecting is None or self._suspecting.done():
                 self._suspecting = asyncio.get_running_loop().create_task(self._spawn(alone=True))

@@ -204,7 +204,7 @@ class Worker:
     # --- what the loops are told
 
     def _start(self, claimed: Claimed, _alone: bool) -> None:
-        held = RunInHand(claimed, self._committer, self._clock, self.hand, self._log)
+        held = RunInHand(claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint)
         self.hand.add(held)
         function = self._duties.functions.get(claimed.function)
         executing = asyncio.get_running_loop().create_task(held.execute(function, self._runs, self.environment))
@@ -222,8 +222,8 @@ class Worker:
     def _events_wait(self) -> None:
         self._routing.hint()
 
-    async def _send(self, events: Sequence[Event[Any]]) -> list[str]:
-        return await send(self._events, Prepared(events, Limits(), SystemClock()), patience_s=None)
+    async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
+        return await send(self._events, Prepared(events, limits, SystemClock()), patience_s=None)
 
     async def _note_doing(self, _run_id: str, step_id: str) -> None:
         """Name the step in Redis before it begins: it may take this process with it at once."""

@@ -7,11 +7,12 @@ acknowledge. Read by a link of its own, since a blocking read holds up what is b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durableq.model.memo import Memo
 from durableq.store import records
 from durableq.store.calls import Calls
+from durableq.store.failures import BellGone
 from durableq.store.keys import GROUP
 
 
@@ -40,7 +41,11 @@ class Bells:
         self._calls = calls
 
     async def wait(self, *, apps: Sequence[str], events: bool, timers: bool, inbox: str, block_ms: int) -> Rung:
-        """Wait for what is asked for, at most `block_ms`. `apps` rings for ready runs; `inbox` is a lease, or ""."""
+        """Wait for what is asked for, at most `block_ms`. `apps` rings for ready runs; `inbox` is a lease, or "".
+
+        Bells that every process shares are made again when somebody has deleted them. Raises BellGone for what is still
+        not there: the inbox of a lease that has ended, or all of a namespace.
+        """
         key = self._calls.key
         streams = [key("bell", app) for app in apps]
         if events:
@@ -49,10 +54,15 @@ class Bells:
             streams.append(key("timer_bell"))
         if inbox:
             streams.append(key("inbox", inbox))
-        reply = await self._calls.read(
+        wanted: tuple[Any, ...] = (
             "XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 100, "BLOCK", block_ms, "NOACK",
             "STREAMS", *streams, *(">" for _ in streams),
         )  # fmt: skip
+        try:
+            reply = await self._calls.read(*wanted)
+        except BellGone:
+            await self._hang_again()
+            reply = await self._calls.read(*wanted)
         if not reply:
             return SILENCE
         rung = {name.decode(): entries for name, entries in reply}
@@ -62,6 +72,17 @@ class Bells:
             key("timer_bell") in rung,
             [_news(fields) for _, fields in rung.get(key("inbox", inbox), ())],
         )
+
+    async def _hang_again(self) -> None:
+        """Make the shared bells that somebody has deleted.
+
+        Only in the namespace that we know: making them gives a namespace that is gone a new identity, and that is for a
+        process which starts. It is opened by calls of their own, so a loss between the two is still noticed.
+        """
+        calls = self._calls
+        identity = await calls.read("HGET", calls.key("meta"), "identity")
+        if identity is not None and identity.decode() == calls.identity:
+            await Calls(calls.link, calls.scripts, calls.keys).open()
 
 
 def _news(fields: Sequence[bytes]) -> tuple[str, str, Memo]:

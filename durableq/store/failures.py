@@ -2,10 +2,14 @@
 
 Codes are matched, never texts. Three kinds: codes of our own scripts, codes that say "not now" (the call is sent again by
 the link), and the rest, which is a defect or a setting and is raised as it is.
+
+redis-py makes classes of some codes, and takes those codes off the text; the other codes are still in it. Before Redis 7
+an error inside a script comes as a text of Redis' own, which has the code in its middle: there no class is made.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Final
 
@@ -65,16 +69,40 @@ _OURS: Final = {
 NOT_NOW: Final = (ReadOnlyError, TryAgainError, MasterDownError, ClusterDownError, MovedError, AskError)
 """Replies after which the same call may succeed, on this connection or on the next."""
 
+NOT_NOW_CODES: Final = frozenset(
+    {
+        "BUSY",
+        "UNBLOCKED",
+        "NOREPLICAS",
+        "MISCONF",
+        "LOADING",
+        "READONLY",
+        "TRYAGAIN",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+    }
+)
+"""The same, where redis-py has no class for them or has not seen the code."""
+
+_INSIDE_SCRIPT: Final = re.compile(r"(?:ERR )?Error running script .*?: -([A-Z]+) ")
+
 QUEUE_FULL_RETRY_AFTER_S: Final = 5.0
 
 
 def code_of(error: ResponseError) -> str:
-    return str(error).partition(" ")[0]
+    """The code of a reply, as far as redis-py has left it there."""
+    inside = _INSIDE_SCRIPT.match(str(error))
+    return inside[1] if inside else str(error).partition(" ")[0]
 
 
 def not_now(error: Exception) -> bool:
-    """Whether to send the same call again: loading, failing over, or another script is running for too long."""
-    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and code_of(error) in ("BUSY", "UNBLOCKED"))
+    """Whether to send the same call again: loading, failing over, no writes for now, or a script that runs too long."""
+    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and code_of(error) in NOT_NOW_CODES)
+
+
+def from_replica(error: Exception) -> bool:
+    """Whether a replica says this, so that the address may lead to another server by now."""
+    return isinstance(error, ReadOnlyError) or (isinstance(error, ResponseError) and code_of(error) == "READONLY")
 
 
 def refusal(error: BaseException) -> RedisRefused | None:
@@ -106,11 +134,11 @@ def meaning(error: Exception, script: str = "") -> Exception:
     refused = refusal(error)
     if refused is not None:
         return refused
-    if isinstance(error, OutOfMemoryError):
-        return QueueFull(QUEUE_FULL_RETRY_AFTER_S)
     if not isinstance(error, ResponseError):
         return error
     code = code_of(error)
+    if isinstance(error, OutOfMemoryError) or code == "OOM":
+        return QueueFull(QUEUE_FULL_RETRY_AFTER_S)
     if code in _OURS:
         return _OURS[code](str(error))
     if code == "QUEUE_FULL":

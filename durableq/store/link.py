@@ -19,19 +19,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, Final, Protocol, TypeVar
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from durableq.store.failures import Unavailable, meaning, not_now, refusal
+from durableq.store.failures import Unavailable, from_replica, meaning, not_now, refusal
 from durableq.store.scripts import Script
 from durableq.words.errors import RedisRefused
 
 Reply = Any
+T = TypeVar("T")
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 0.5
 NOT_NOW_PAUSE_S: Final = 0.1
@@ -47,19 +49,34 @@ class Connection(Protocol):
     async def read_response(self) -> Reply: ...
 
 
-class _Call:
-    """`doubtful`: it was sent on a connection that broke, so it may have been executed."""
+class _Call(asyncio.Future[Reply]):
+    """A call is the future of its own reply, so whoever gives the future up gives up its bytes too.
 
-    __slots__ = ("args", "doubtful", "future", "packed", "script")
+    `sent`: it waits for a reply. `doubtful`: a connection broke while it waited. After either it may have been executed.
+    `put_off`: the refusal after which it is sent again.
+    """
 
-    def __init__(self, args: tuple[Any, ...], future: asyncio.Future[Reply], script: Script | None) -> None:
+    __slots__ = ("args", "doubtful", "packed", "put_off", "script", "sent")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, args: tuple[Any, ...], script: Script | None) -> None:
+        super().__init__(loop=loop)
         self.args = args
         # Packed here and not when it is written, so that arguments which Redis cannot take are the caller's error; and
         # by hiredis, which takes a sixth of the time of a connection's own pack_command.
         self.packed: bytes = pack_command(args)
-        self.future = future
         self.script = script
+        self.sent = False
         self.doubtful = False
+        self.put_off: Exception | None = None
+
+    def spell_out(self, script: Script) -> None:
+        """EVAL instead of EVALSHA: it also makes Redis remember the script."""
+        spelled: tuple[Any, ...] = ("EVAL", script.text, *self.args[2:])
+        self.args, self.packed = spelled, pack_command(spelled)
+
+    def forget(self) -> None:
+        """Drop the bytes of a call that nobody waits for; its place among the sent ones stays, as its reply may come."""
+        self.args, self.packed = (), b""
 
 
 class Link:
@@ -80,6 +97,7 @@ class Link:
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[_Call] = deque()
+        self._given_up = 0
         self._sent: deque[_Call] = deque()
         self._postponed: set[_Call] = set()
         self._wanted: asyncio.Future[None] | None = None
@@ -106,16 +124,17 @@ class Link:
         return self._enqueue(args, None)
 
     def _enqueue(self, args: tuple[Any, ...], script: Script | None) -> asyncio.Future[Reply]:
-        future = self._loop.create_future()
+        call = _Call(self._loop, args, script)
         if self._closed:
-            future.set_exception(Unavailable("the connection to Redis has been closed", maybe_applied=False))
-            return future
-        self._outbox.append(_Call(args, future, script))
-        if self._keeper is None:
-            self._keeper = self._loop.create_task(self._keep(), name="durableq-link")
+            call.set_exception(Unavailable("the connection to Redis has been closed", maybe_applied=False))
+            return call
+        self._outbox.append(call)
+        if self._keeper is None or self._keeper.done():
+            self._take_back()
+            self._keeper = detached(self._loop, self._keep(), "durableq-link")
         else:
             self._wake()
-        return future
+        return call
 
     def _wake(self, _finished: object = None) -> None:
         if self._wanted is not None and not self._wanted.done():
@@ -127,19 +146,35 @@ class Link:
         timer = self._loop.call_later(seconds, self._give_up, future, seconds)
         try:
             return await future
+        except asyncio.CancelledError:
+            self._let_go(future)
+            raise
         finally:
             timer.cancel()
 
     def _give_up(self, future: asyncio.Future[Reply], seconds: float) -> None:
         if future.done():
             return
-        maybe_applied = any(call.future is future for call in self._sent) or any(
-            call.future is future and call.doubtful for call in (*self._outbox, *self._postponed)
-        )
+        assert isinstance(future, _Call)
         reason = f"Redis did not answer within {seconds:g} s"
         if self.failure is not None:
             reason = f"Redis is not reachable: {self.failure}"
-        future.set_exception(Unavailable(reason, maybe_applied))
+        elif future.put_off is not None:
+            reason = f"Redis has put it off for {seconds:g} s: {future.put_off}"
+        future.set_exception(Unavailable(reason, maybe_applied=future.sent or future.doubtful))
+        self._let_go(future)
+
+    def _let_go(self, future: asyncio.Future[Reply]) -> None:
+        """Keep nothing of a call that ended without a reply: while Redis is away there is no write that would drop it."""
+        if not isinstance(future, _Call) or not future.packed:
+            return
+        future.forget()
+        if future.sent or future in self._postponed:
+            return
+        self._given_up += 1
+        if self._given_up * 2 > len(self._outbox):  # seldom enough for the cost of a call to stay the same
+            self._outbox = deque(call for call in self._outbox if not call.done())
+            self._given_up = 0
 
     async def close(self) -> None:
         """Break the connection. Calls without an answer get Unavailable."""
@@ -151,8 +186,8 @@ class Link:
                 await asyncio.wait((self._keeper,), timeout=0.1)
         self._take_back()
         for call in (*self._outbox, *self._postponed):
-            if not call.future.done():
-                call.future.set_exception(Unavailable("the connection to Redis has been closed", call.doubtful))
+            if not call.done():
+                call.set_exception(Unavailable("the connection to Redis has been closed", call.doubtful))
         self._outbox.clear()
         self._postponed.clear()
 
@@ -197,17 +232,19 @@ class Link:
         One that worked is waited for like any outage: what is under way was done, and only its record is missing.
         """
         for call in (*self._sent, *self._outbox):
-            if not call.future.done():
-                call.future.set_exception(error)
+            if not call.done():
+                call.set_exception(error)
         self._sent.clear()
         self._outbox.clear()
+        self._given_up = 0
 
     def _take_back(self) -> None:
         """What was sent and not answered goes to the front again, in order."""
         while self._sent:
             call = self._sent.pop()
-            call.doubtful = True
-            self._outbox.appendleft(call)
+            if not call.done():
+                call.sent, call.doubtful = False, True
+                self._outbox.appendleft(call)
 
     async def _serve(self, connection: Connection) -> None:
         reader = self._loop.create_task(self._read(connection), name="durableq-link-reader")
@@ -256,10 +293,12 @@ class Link:
         parts: list[bytes] = []
         while self._outbox:
             call = self._outbox.popleft()
-            if call.future.done():
+            if call.done():
                 continue
+            call.sent = True
             self._sent.append(call)
             parts.append(call.packed)
+        self._given_up = 0
         return parts
 
     async def _read(self, connection: Connection) -> None:
@@ -274,30 +313,33 @@ class Link:
                 error = refused
             if not sent:
                 raise RedisConnectionError("a reply came that nobody had asked for")
-            if isinstance(error, ReadOnlyError):
+            if error is not None and from_replica(error):
                 raise RedisConnectionError(f"this server is a replica now ({error})")
             self._answered += 1
             call = sent.popleft()
             if error is not None:
                 self._failed(call, error)
-            elif not call.future.done():
-                call.future.set_result(reply)
+            elif not call.done():
+                call.set_result(reply)
 
     def _failed(self, call: _Call, error: Exception) -> None:
-        if call.future.done():
+        if call.done():
             return
+        call.sent = False
         script = call.script
         if isinstance(error, NoScriptError) and script is not None:
-            self._again(_with_text(call, script))
+            call.spell_out(script)
+            self._again(call)
         elif not_now(error):
+            call.put_off = error
             self._postponed.add(call)
             self._loop.call_later(NOT_NOW_PAUSE_S, self._again, call)
         else:
-            call.future.set_exception(meaning(error, script.name if script else ""))
+            call.set_exception(meaning(error, script.name if script else ""))
 
     def _again(self, call: _Call) -> None:
         self._postponed.discard(call)
-        if call.future.done():
+        if call.done():
             return
         self._outbox.append(call)
         self._wake()
@@ -314,11 +356,9 @@ class Link:
                 raise RedisTimeoutError(f"no reply for {self._reply_timeout_s:g} s")
 
 
-def _with_text(call: _Call, script: Script) -> _Call:
-    """EVAL instead of EVALSHA: it also makes Redis remember the script."""
-    again = _Call(("EVAL", script.text, *call.args[2:]), call.future, script)
-    again.doubtful = call.doubtful
-    return again
+def detached(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """A task that belongs to nobody's context: made by a function's own code, it must not become a branch of its run."""
+    return Context().run(lambda: loop.create_task(coroutine, name=name))
 
 
 async def _greet(connection: Connection) -> None:

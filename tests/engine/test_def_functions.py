@@ -394,3 +394,15 @@ class TestTimeouts:
         assert asyncio.run(main()) == "StepTimeout"
         assert len(set(threads)) == 2
         release.set()
+
+
+def test_a_def_function_that_returns_a_coroutine_is_told_to_be_async() -> None:
+    async def inner(ctx: Any) -> None: ...
+
+    def wrapper(ctx: Any) -> Any:
+        return inner(ctx)
+
+    world = World(wrapper)
+    assert isinstance(world.finish(), Failed)
+    assert world.failure.name == "ConfigError"
+    assert world.failure.message == "the function returned a coroutine: make the wrapper `async def`"

@@ -70,3 +70,11 @@ def test_size_follows_what_is_replaced() -> None:
     assert memos.size_bytes == 2
     memos.learn("a", memo(1, b"123"))
     assert memos.size_bytes == 3
+
+
+def test_what_was_read_after_the_claim_counts_as_known() -> None:
+    memos = Memos({"a": memo(1), "b": memo(2), "d": memo(4)}, 1)
+    assert memos.knows(2)
+    assert not memos.knows(4)
+    memos.bridge()
+    assert memos.knows(4)

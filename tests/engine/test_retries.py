@@ -297,3 +297,42 @@ def test_each_failed_attempt_is_said_once() -> None:
     world.finish()
     [line] = [fields for _, event, fields in world.log.lines if event == "step failed"]
     assert (line["step"], line["attempt"], line["error"], line["retry_in"]) == ("x", 0, "ValueError: why", "10s")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_body_that_raises_generator_exit_has_failed_like_any_other(plain: bool) -> None:
+    tried = []
+
+    def body() -> str:
+        tried.append(1)
+        if len(tried) == 1:
+            raise GeneratorExit
+        return "done"
+
+    async def async_body() -> str:
+        return body()
+
+    async def function(ctx: Any) -> Any:
+        return await ctx.step.run("x", body if plain else async_body)
+
+    world = World(function)
+    assert world.finish() == "done"
+    assert len(tried) == 2
+    assert Suspended() in world.outcomes
+
+
+def test_a_step_whose_coroutine_is_closed_is_withdrawn() -> None:
+    async def slow() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def function(ctx: Any) -> str:
+        step = ctx.step.run("x", slow)
+        await asyncio.sleep(0)
+        step.send(None)
+        step.close()
+        await ctx.step.sleep("nap", 60)
+        return "done"
+
+    world = World(function)
+    assert world.finish() == "done"
+    assert world.memo("x").kind is MemoKind.ABANDONED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -241,7 +241,7 @@ class TestSendEvent:
     def test_ids_stay_the_same_over_attempts(self) -> None:
         batches = []
 
-        async def send(events: Any) -> list[str]:
+        async def send(events: Any, _limits: Limits) -> list[str]:
             batches.append([event.id for event in events])
             if len(batches) == 1:
                 raise ConnectionError
@@ -259,7 +259,7 @@ class TestSendEvent:
         assert result[0].startswith(world.execution.claimed.run_id)
 
     def test_one_event_needs_no_list(self) -> None:
-        async def send(events: Any) -> list[str]:
+        async def send(events: Any, _limits: Limits) -> list[str]:
             return [event.name for event in events]
 
         async def function(ctx: Any) -> Any:
@@ -361,3 +361,73 @@ def test_a_forgotten_await_is_named() -> None:
     world = World(function)
     world.finish()
     assert [fields["step"] for _, event, fields in world.log.lines if event == "step never awaited"] == ["forgotten"]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_call_in_place_of_a_callable_is_refused_at_once(blocking: bool) -> None:
+    async def fetch() -> None: ...
+
+    async def function(ctx: Any) -> None:
+        await ctx.step.run("x", fetch())
+
+    def plain(ctx: Any) -> None:
+        ctx.step.run("x", fetch())
+
+    world = World(plain if blocking else function)
+    assert isinstance(world.finish(), Failed)
+    assert world.failure.name == "ConfigError"
+    assert "step 'x' was given <coroutine object" in world.failure.message
+    assert "pass the function and its arguments, not its call" in world.failure.message
+    assert world.calls == []
+
+
+def test_data_whose_class_exits_fails_the_run_and_not_the_worker() -> None:
+    @dataclass
+    class Exiting:
+        order_id: int
+
+        def __post_init__(self) -> None:
+            raise SystemExit(3)
+
+    async def function(ctx: Any) -> None: ...
+
+    world = World(function, event_type=Exiting)
+    assert isinstance(world.finish(), Failed)
+    assert world.failure.name == "SystemExit"
+
+
+def test_a_result_whose_class_exits_fails_its_step() -> None:
+    @dataclass
+    class Exiting:
+        order_id: int
+        given: InitVar[bool] = False
+
+        def __post_init__(self, given: bool) -> None:
+            if not given:
+                raise SystemExit(3)
+
+    async def body() -> Any:
+        return Exiting(7, given=True)
+
+    async def function(ctx: Any) -> Any:
+        await ctx.step.options(output_type=Exiting, retries=0).run("x", body)
+
+    world = World(function)
+    assert isinstance(world.finish(), Failed)
+    assert world.memo("x").kind is MemoKind.ERROR
+    assert world.failure.name == "SystemExit"
+
+
+def test_events_are_sent_within_the_limits_of_the_function() -> None:
+    seen = []
+
+    async def send(events: Any, limits: Limits) -> list[str]:
+        seen.append(limits)
+        return [event.id for event in events]
+
+    async def function(ctx: Any) -> None:
+        await ctx.step.send_event("tell", Event("a/b", {}))
+
+    limits = Limits(steps_per_run=3)
+    World(function, environment=Environment(send=send), limits=limits).finish()
+    assert seen == [limits]

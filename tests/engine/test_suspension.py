@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from durableq.model.memo import MemoKind
+from durableq.engine.records import Sleep
+from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import Abandoned, Completed, Suspended
 from durableq.words.ids import step_key
 from tests.engine.virtual import START_S, run_virtual
-from tests.engine.world import World
+from tests.engine.world import StorePort, World
 
 
 async def nothing() -> None: ...
@@ -462,3 +463,58 @@ def test_what_the_port_starts_is_no_branch_of_the_run() -> None:
 
     assert isinstance(run_virtual(main()), Completed)
     assert len(flushed) == 6
+
+
+def test_a_reply_is_taken_in_when_user_code_has_cancelled_the_step_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def function(ctx: Any) -> str:
+        try:
+            async with asyncio.timeout(1):
+                await ctx.step.run("x", nothing)
+        except TimeoutError:
+            timed_out.append(1)
+        await ctx.step.sleep("nap", 60)
+        return "done"
+
+    timed_out: list[int] = []
+    world = World(function, seed=1)
+    monkeypatch.setattr(world.random, "uniform", lambda _low, _high: 2.0)
+    seen: list[int] = []
+
+    def note() -> None:
+        assert world.execution is not None
+        seen.append(world.execution.seen)
+
+    world.before_suspend = note
+    assert world.one_turn() == Suspended()
+    assert (timed_out, seen) == ([1], [1])
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_refusal_to_suspend_without_news_gives_the_run_up(blocking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def function(ctx: Any) -> None:
+        await ctx.step.sleep("nap", 60)
+
+    def plain(ctx: Any) -> None:
+        ctx.step.sleep("nap", 60)
+
+    async def refuse(_port: StorePort, _seen: int, _waits: Any) -> Any:
+        return []
+
+    monkeypatch.setattr(StorePort, "suspend", refuse)
+    outcome = World(plain if blocking else function).one_turn()
+    assert outcome == Abandoned("the run has a result above 0 that nothing can tell")
+
+
+@pytest.mark.parametrize("second", [2, 3])
+def test_a_result_that_came_between_the_claim_and_the_reading_is_told(second: int) -> None:
+    async def function(ctx: Any) -> str:
+        await asyncio.gather(ctx.step.sleep("a", 1), ctx.step.sleep("b", 1))
+        return "done"
+
+    world = World(function)
+    for number, step_id in ((1, "a"), (second, "b")):
+        blob = Sleep("sleep", step_id, 1).encode()
+        world.memos[step_key(step_id, 0)] = Memo(number, number, MemoKind.WOKEN, blob)
+    world.sequence = 1
+    assert isinstance(world.one_turn(), Completed)
+    assert world.calls == []

@@ -234,3 +234,11 @@ def test_any_error_is_recorded_and_read_again(error: Exception) -> None:
         failure = Failure.of(error)
         assert Failure.decode(failure.encode()) == failure
         assert Failure.of(failure.to_step_error("s")) == failure
+
+
+def test_error_whose_text_exits_is_recorded() -> None:
+    class Exiting(Exception):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    assert Failure.of(Exiting()).message == "<Exiting whose text cannot be had: SystemExit>"

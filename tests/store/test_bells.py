@@ -70,3 +70,23 @@ async def test_bells_that_were_flushed_away_are_an_error_and_no_silence(shard: S
     await shard.command("FLUSHALL")
     with pytest.raises(StoreError, match="NOGROUP"):
         await wait(shard)
+
+
+@pytest.mark.parametrize("bell", ["event_bell", "timer_bell"])
+async def test_a_bell_that_somebody_deleted_is_made_again(shard: Shard, bell: str) -> None:
+    await shard.lease()
+    await shard.command("DEL", shard.key(bell))
+    asked = {"events": True, "timers": True, "inbox": "L1"}
+    assert await wait(shard, block_ms=5, **asked) == SILENCE
+    await shard.queued()
+    rung = await shard.bells.wait(apps=["a"], events=True, timers=False, inbox="L1", block_ms=LONG_MS)
+    assert rung.ready
+    assert rung.events
+
+
+async def test_bells_of_a_namespace_that_is_gone_are_not_made_again(shard: Shard) -> None:
+    await shard.lease()
+    await shard.command("FLUSHALL")
+    with pytest.raises(StoreError, match="NOGROUP"):
+        await wait(shard, events=True)
+    assert await shard.command("DBSIZE") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -260,6 +261,52 @@ async def test_a_restarted_server_is_found_again(server: RealServer, calls: Call
     async with asyncio.timeout(SOON_S):
         await waiting
     assert await stored(server) == [b"0", b"later"]
+
+
+async def test_a_server_that_takes_no_writes_for_now_is_waited_for(server: RealServer, calls: Calls) -> None:
+    await asyncio.gather(*await sends(calls, 1))
+    async with server.client() as client:
+        await client.config_set("min-replicas-to-write", 1)
+        waiting = asyncio.create_task(Events(calls).send_events([NewEvent("later", 60_000, b"later")]))
+        with pytest.raises(Unavailable, match="put it off.*NOREPLICAS"):
+            await Events(calls).send_events([NewEvent("given up", 60_000, b"")], within_s=0.15)
+        assert not waiting.done()
+        await client.config_set("min-replicas-to-write", 0)
+    async with asyncio.timeout(SOON_S):
+        await waiting
+    assert await stored(server) == [b"0", b"later"]
+
+
+async def test_a_server_that_cannot_save_is_waited_for(
+    start_server: Callable[..., RealServer], server: RealServer
+) -> None:
+    full = start_server(server.kind.name, appendonly="no", dbfilename="taken.rdb")
+    link = Link(connector(full.url, "test"))
+    calls = Calls(link, SCRIPTS, Keys("t"))
+    await calls.open()
+    async with full.client() as client:
+        taken = Path((await client.config_get("dir"))["dir"]) / "taken.rdb"
+        taken.mkdir()  # a snapshot cannot take the place of a folder
+        await client.config_set("save", "3600 1000000")
+        await client.bgsave()
+        while (await client.info("persistence"))["rdb_last_bgsave_status"] != "err":
+            await asyncio.sleep(0.02)
+        waiting = asyncio.create_task(Events(calls).send_events([NewEvent("later", 60_000, b"later")]))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await client.config_set("stop-writes-on-bgsave-error", "no")
+    async with asyncio.timeout(SOON_S):
+        await waiting
+        await link.close()
+
+
+async def test_a_keeper_that_was_cancelled_begins_again(server: RealServer, calls: Calls) -> None:
+    """Nothing of ours cancels it; a program that cancels every task of its loop does."""
+    assert calls.link._keeper is not None
+    calls.link._keeper.cancel()
+    await asyncio.wait((calls.link._keeper,))
+    await asyncio.gather(*await sends(calls, 3))
+    assert await stored(server) == [b"0", b"1", b"2"]
 
 
 async def test_a_replica_is_left_for_whatever_the_address_leads_to_next(

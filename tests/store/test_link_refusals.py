@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
+from redis.exceptions import ResponseError
 
 from durableq.store.address import connector
-from durableq.store.failures import Unavailable, refusal
+from durableq.store.failures import Unavailable, from_replica, meaning, not_now, refusal
 from durableq.store.link import Link
-from durableq.words.errors import RedisRefused
+from durableq.words.errors import QueueFull, RedisRefused
 from tests.store.proxy import Answering
 
 SOON_S = 5.0
@@ -122,3 +124,71 @@ async def test_a_connection_that_breaks_while_a_write_is_under_way_is_left_at_on
         assert await link.command("GET", "k") == b"answer"
         await link.close()
     assert Breaking.made == 2
+
+
+def test_an_error_inside_a_script_of_redis_6_is_known_by_its_code() -> None:
+    def inside(text: str) -> ResponseError:
+        return ResponseError(f"Error running script (call to f_0d27): @user_script:1: @user_script: 1: -{text}")
+
+    assert not_now(inside("NOREPLICAS Not enough good replicas to write. "))
+    assert not_now(inside("MISCONF Errors writing to the AOF file"))
+    assert from_replica(inside("READONLY You can't write against a read only replica."))
+    assert isinstance(meaning(inside("OOM command not allowed when used memory > 'maxmemory'.")), QueueFull)
+    assert not not_now(ResponseError("Error running script (call to f_0d27): @user_script:1: attempt to index a nil"))
+
+
+class Silent:
+    """Takes everything, and after the greeting answers nothing."""
+
+    async def connect(self) -> None:
+        self.replies = iter([b"PONG"])
+
+    async def disconnect(self, nowait: bool = False) -> None: ...
+    async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None: ...
+
+    async def read_response(self) -> object:
+        for reply in self.replies:
+            return reply
+        return await asyncio.get_running_loop().create_future()
+
+
+class Away(Silent):
+    """Cannot be reached."""
+
+    async def connect(self) -> None:
+        raise ConnectionRefusedError("nobody there")
+
+
+@pytest.mark.parametrize("ended", ["given up", "cancelled"])
+@pytest.mark.parametrize("connection", [Away, Silent])
+async def test_calls_that_were_given_up_leave_no_bytes_behind(connection: type[Silent], ended: str) -> None:
+    link = Link(connection, reply_timeout_s=60)
+    if connection is Silent:
+        link.command("PING")
+        while not link.up:
+            await asyncio.sleep(0)
+    within_s = 0.001 if ended == "given up" else 60
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            waiting = [
+                asyncio.create_task(link.within(within_s, link.command("SET", "k", bytes(20_000 + i))))
+                for i in range(50)
+            ]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if ended == "cancelled":
+                for task in waiting:
+                    task.cancel()
+            for answer in await asyncio.gather(*waiting, return_exceptions=True):
+                assert isinstance(answer, (Unavailable, asyncio.CancelledError))
+                if isinstance(answer, Unavailable):
+                    assert answer.maybe_applied is (connection is Silent)
+            del waiting, answer
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 2_000_000, "of 20,000,000"
+    if connection is Away:
+        assert len(link._outbox) < 10
+    await link.close()
