@@ -284,27 +284,18 @@ def test_closing_ends_a_blocking_call_under_way() -> None:
     assert "closed" in str(ended[0])
 
 
-def test_no_blocking_call_waits_for_a_loop_that_was_closed_meanwhile() -> None:
+def test_closing_waits_for_a_blocking_call_that_is_being_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
     portal = Portal()
-    over = threading.Event()
+    schedule = asyncio.run_coroutine_threadsafe
+    closing = threading.Thread(target=portal.close)
 
-    async def nothing() -> int:
-        return 1
+    def schedule_late(*given: Any) -> Any:
+        closing.start()
+        closing.join(0.1)
+        return schedule(*given)
 
-    def call() -> None:
-        while not over.is_set():
-            try:
-                assert portal.run("nothing()", nothing()) == 1
-            except dq.RedisUnavailable:
-                continue
-
-    threads = [threading.Thread(target=call, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(100):
-        portal.close()
-    over.set()
-    for thread in threads:
-        thread.join(5)
-    assert not any(thread.is_alive() for thread in threads)
-    portal.close()
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", schedule_late)
+    with pytest.raises(dq.RedisUnavailable, match="closed"):
+        portal.run("asyncio.sleep(60)", asyncio.sleep(60))
+    closing.join(5)
+    assert not closing.is_alive()

@@ -268,7 +268,7 @@ async def test_a_server_that_takes_no_writes_for_now_is_waited_for(server: RealS
     async with server.client() as client:
         await client.config_set("min-replicas-to-write", 1)
         waiting = asyncio.create_task(Events(calls).send_events([NewEvent("later", 60_000, b"later")]))
-        with pytest.raises(Unavailable, match="put it off.*NOREPLICAS"):
+        with pytest.raises(Unavailable, match=r"put it off.*NOREPLICAS"):
             await Events(calls).send_events([NewEvent("given up", 60_000, b"")], within_s=0.15)
         assert not waiting.done()
         await client.config_set("min-replicas-to-write", 0)
