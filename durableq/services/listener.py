@@ -11,6 +11,7 @@ from typing import Final
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
 from durableq.store.bells import Bells
+from durableq.store.events import Backlog
 from durableq.store.failures import BellGone
 
 QUIET_MS: Final = 2500
@@ -31,7 +32,7 @@ class Listener:
         *,
         alone: bool,
         ready: Callable[[], None],
-        events_wait: Callable[[], None],
+        events_wait: Callable[[Backlog | None], None],
         deliver: Callable[[str, str, Memo], None],
         inbox_gone: Callable[[], None],
     ) -> None:
@@ -61,7 +62,7 @@ class Listener:
         for run_id, key, memo in rung.news:
             self._deliver(run_id, key, memo)
         if rung.events:
-            self._events_wait()
+            self._events_wait(rung.backlog)
         if rung.ready:
             self._ready()
         return 0.0

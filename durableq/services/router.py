@@ -50,6 +50,11 @@ class Router:
         self._kept = kept
         self._table = RoutingTable(-1, {})
         self._busy = asyncio.Lock()
+        self._offered: Backlog | None = None
+
+    def offer(self, backlog: Backlog | None) -> None:
+        """Take what a bell brought: the next round begins with it instead of reading. It may be old by then."""
+        self._offered = backlog
 
     async def route(self) -> int:
         """Route until nothing is left or somebody else does. Returns the runs created.
@@ -59,12 +64,15 @@ class Router:
         created = 0
         async with self._busy:
             while True:
-                backlog = await self._events.unrouted(BATCH)
+                offered, self._offered = self._offered, None
+                backlog = offered or await self._events.unrouted(BATCH)
                 if backlog.registry != self._table.version:
                     await self._reload()
                 try:
                     count, more = await self._apply(backlog)
                 except CursorMoved:
+                    if offered is not None:
+                        continue
                     await asyncio.sleep(LEAVE_TO_OTHERS_S)
                     continue
                 except RegistryChanged:

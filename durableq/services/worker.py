@@ -32,7 +32,7 @@ from durableq.services.sender import Prepared, send
 from durableq.services.service import Loop
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
-from durableq.store.events import Events
+from durableq.store.events import Backlog, Events
 from durableq.store.failures import LeaseLost
 from durableq.store.leases import Leases
 from durableq.store.records import Claimed
@@ -120,7 +120,7 @@ class Worker:
             duties.app_ids,
             alone=duties.alone,
             ready=self._ready,
-            events_wait=self._events_wait,
+            events_wait=self._event_came,
             deliver=self._deliver,
             inbox_gone=self.doubt_lease,
         )
@@ -220,6 +220,10 @@ class Worker:
         self._claiming.hint()
 
     def _events_wait(self) -> None:
+        self._routing.hint()
+
+    def _event_came(self, backlog: Backlog | None) -> None:
+        self._router.offer(backlog)
         self._routing.hint()
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:

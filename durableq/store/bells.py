@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from durableq.model.memo import Memo
 from durableq.store import records
 from durableq.store.calls import Calls
+from durableq.store.events import Backlog, Entry
 from durableq.store.failures import BellGone
 from durableq.store.keys import GROUP
 
@@ -22,6 +23,8 @@ class Rung(NamedTuple):
     ready: bool
     events: bool
     timers: bool
+    backlog: Backlog | None
+    """The event that rang, if it came alone: what `Events.unrouted` would have answered then."""
     news: list[tuple[str, str, Memo]]
     """(run id, step key, memo) from the inbox."""
 
@@ -29,7 +32,7 @@ class Rung(NamedTuple):
 CONSUMER: Final = "any"
 """One name for all: nothing is ever pending, and a name per process would stay behind with every deploy."""
 
-SILENCE: Final = Rung(False, False, False, [])
+SILENCE: Final = Rung(False, False, False, None, [])
 
 
 class Bells:
@@ -70,6 +73,7 @@ class Bells:
             any(key("bell", app) in rung for app in apps),
             key("event_bell") in rung,
             key("timer_bell") in rung,
+            _backlog(rung.get(key("event_bell"), ())),
             [_news(fields) for _, fields in rung.get(key("inbox", inbox), ())],
         )
 
@@ -83,6 +87,13 @@ class Bells:
         identity = await calls.read("HGET", calls.key("meta"), "identity")
         if identity is not None and identity.decode() == calls.identity:
             await Calls(calls.link, calls.scripts, calls.keys).open()
+
+
+def _backlog(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> Backlog | None:
+    if len(entries) != 1 or len(entries[0][1]) == 2:
+        return None
+    _, entry, _, cursor, _, registry, _, blob = entries[0][1]
+    return Backlog(cursor.decode(), int(registry), [Entry(entry.decode(), blob)])
 
 
 def _news(fields: Sequence[bytes]) -> tuple[str, str, Memo]:

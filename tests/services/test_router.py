@@ -2,13 +2,14 @@
 
 import asyncio
 
+import pytest
 import structlog
 
 from durableq import Event, EventTrigger
 from durableq.model.event import encode_event
 from durableq.services.router import Router
 from durableq.store.calls import Calls
-from durableq.store.events import Events, NewEvent
+from durableq.store.events import Backlog, Events, NewEvent
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.words import codec
@@ -67,6 +68,50 @@ async def test_two_routers_at_once_create_each_run_once(calls: Calls) -> None:
     created = await asyncio.gather(router(calls).route(), router(calls).route())
     assert sum(created) == 300
     assert await queued(calls, "a") == 300
+
+
+async def test_what_a_bell_brought_is_routed_without_reading_it_again(calls: Calls) -> None:
+    await register(calls, a=[EventTrigger("x")])
+    first, second = Event("x"), Event("x")
+    await send(calls, first)
+    await router(calls).route()
+    await send(calls, second)
+    brought = await Events(calls).unrouted(10)
+
+    class NeverRead(Events):
+        async def unrouted(self, limit: int) -> Backlog:
+            raise AssertionError("it was brought")
+
+    routing = Router(NeverRead(calls), Registry(calls), structlog.get_logger())
+    routing.offer(brought)
+    assert await routing.route() == 1
+    assert await queued(calls, "a") == 2
+
+
+async def test_what_a_bell_brought_too_late_is_read_anew_at_once(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durableq.services.router.LEAVE_TO_OTHERS_S", 3600)
+    await register(calls, a=[EventTrigger("x")])
+    routing = router(calls)
+    first, second = Event("x"), Event("x")
+    await send(calls, first)
+    brought = await Events(calls).unrouted(10)
+    await router(calls).route()
+    await send(calls, second)
+    routing.offer(brought)
+    async with asyncio.timeout(30):
+        assert await routing.route() == 1
+    assert await queued(calls, "a") == 2
+
+
+async def test_what_a_bell_brought_before_a_deployment_is_decided_by_the_new_functions(calls: Calls) -> None:
+    await register(calls, a=[EventTrigger("x")])
+    routing = router(calls)
+    event = Event("x")
+    await send(calls, event)
+    brought = await Events(calls).unrouted(10)
+    await register(calls, "r2", a=[EventTrigger("x")], b=[EventTrigger("x")])
+    routing.offer(brought)
+    assert await routing.route() == 2
 
 
 async def test_a_registry_that_changes_meanwhile_is_read_again(calls: Calls) -> None:

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from durableq.store.bells import SILENCE
+from durableq.store.bells import SILENCE, Rung
+from durableq.store.events import Backlog, Entry, NewEvent
 from durableq.store.failures import StoreError
 from tests.servers import RealServer, on
-from tests.store.shard import Shard
+from tests.store.shard import EVENT, Shard
 
 pytestmark = on("redis7", "valkey")
 
@@ -51,8 +52,44 @@ async def test_a_ring_that_nobody_heard_wakes_the_next_who_asks(shard: Shard) ->
     await shard.lease()
     await shard.queued()
     rung = await shard.bells.wait(apps=["a"], events=True, timers=False, inbox="L1", block_ms=LONG_MS)
-    assert rung == (True, True, False, [])
+    assert (rung.ready, rung.events, rung.timers, rung.news) == (True, True, False, [])
     assert await wait(shard, block_ms=5, events=True) == SILENCE
+
+
+async def heard(shard: Shard) -> Rung:
+    return await shard.bells.wait(apps=[], events=True, timers=False, inbox="", block_ms=LONG_MS)
+
+
+async def test_an_event_that_comes_alone_travels_with_the_ring(shard: Shard) -> None:
+    await shard.registry.register_app("a", "r1", {"f": b"declared"})
+    assert (await heard(shard)).backlog is None
+    for _ in range(2):
+        (entry,) = await shard.sent()
+        assert (await heard(shard)).backlog == await shard.events.unrouted(10)
+        await shard.events.route_events((await shard.events.unrouted(1)).cursor, entry, 1, 1, [], 1000)
+
+
+async def test_events_that_come_together_or_behind_others_or_are_large_do_not_travel_with_the_ring(
+    shard: Shard,
+) -> None:
+    entries = await shard.sent(2)
+    assert (await heard(shard)).backlog is None
+    shard.advance(201)
+    entries += await shard.sent()
+    rung = await heard(shard)
+    assert (rung.events, rung.backlog) == (True, None)
+    await shard.route(entries, ["a/f"] * 3)
+    await shard.sent(blob=b"x" * 4097)
+    rung = await heard(shard)
+    assert (rung.events, rung.backlog) == (True, None)
+
+
+async def test_one_new_event_among_known_ones_travels_with_the_ring(shard: Shard) -> None:
+    (first,) = await shard.events.send_events([NewEvent("k", 60_000, EVENT)])
+    await shard.route([first], ["a/f"])
+    await heard(shard)
+    _, second, _ = await shard.events.send_events([NewEvent(key, 60_000, EVENT) for key in ("k", "l", "l")])
+    assert (await heard(shard)).backlog == Backlog(first, 0, [Entry(second, EVENT)])
 
 
 async def test_a_new_earliest_timer_wakes_a_scheduler(shard: Shard) -> None:
