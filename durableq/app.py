@@ -49,18 +49,27 @@ class App:
         redis_url: Where its client sends to. A worker's own URL comes first; without either DURABLEQ_URL, REDIS_TLS_URL,
             REDIS_URL, VALKEY_URL.
         namespace: The wall within which apps share events; else DURABLEQ_NAMESPACE, else "default".
+        include: Modules that declare functions of this app, by name. They are imported when a worker, `dev`, `sync` or
+            `check` loads the app, not here: so they may import the app.
         limits: Steps per run, and sizes; see `Limits`.
 
     Raises:
-        ConfigError: An id breaks the rule.
+        ConfigError: An id or a module's name breaks the rule.
 
-    Making one touches neither environment nor network.
+    Making one touches neither environment nor network, and imports nothing.
     """
 
     def __init__(
-        self, id: str, *, redis_url: str | None = None, namespace: str | None = None, limits: Limits | None = None
+        self,
+        id: str,
+        *,
+        redis_url: str | None = None,
+        namespace: str | None = None,
+        include: Sequence[str] = (),
+        limits: Limits | None = None,
     ) -> None:
         self.id = check_id("app id", id)
+        self._include = _check_include(self.id, include)
         if namespace is not None:
             check_id("namespace", namespace)
         self._redis_url = redis_url
@@ -73,6 +82,11 @@ class App:
     def functions(self) -> Mapping[str, Function[Any]]:
         """What has been declared, by short id."""
         return MappingProxyType(self._functions)
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """Names of the modules to import when a process loads this app."""
+        return self._include
 
     @property
     def namespace(self) -> str | None:
@@ -173,6 +187,16 @@ class App:
         )
         self._functions[function_id] = declared
         return declared
+
+
+def _check_include(app_id: str, include: object) -> tuple[str, ...]:
+    where = f"app {app_id!r}: include"
+    if isinstance(include, str) or not isinstance(include, Sequence):
+        raise ConfigError(f"{where} must be a list of modules such as ['shop.orders'], not {include!r}")
+    for name in include:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"{where} must hold names as in `import shop.orders`, not {name!r}")
+    return tuple(include)
 
 
 def _origin(handler: Callable[..., Any]) -> str:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
-import hashlib
 import importlib
 import json
 import os
@@ -22,10 +21,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from durableq.app import App
+from durableq.cli.deployment import declarations_of, release_of
+from durableq.cli.discovery import Named
 from durableq.cli.loading import load_apps
 from durableq.cli.logs import configure_logs
 from durableq.cli.patience import unless
-from durableq.model.config import RELEASE_VARIABLES, WORKER_NAME_VARIABLES, first_of
+from durableq.cli.reasons import AppsRefused
+from durableq.cli.selecting import selected
+from durableq.model.config import WORKER_NAME_VARIABLES, first_of
 from durableq.services.parent import EXIT_CONFIG, EXIT_STATE_LOST
 from durableq.services.pipe import Message, Pipe
 from durableq.services.settings import WorkerSettings
@@ -80,18 +83,6 @@ def _run(child: _Child) -> int:
     return asyncio.run(child.run())
 
 
-def release_of(settings: WorkerSettings, apps: Sequence[App]) -> str:
-    """The deployment's id: what was given, the platform's release number, else a hash of the declarations."""
-    given = settings.release or first_of(os.environ, RELEASE_VARIABLES)
-    if given:
-        return given[:128]
-    digest = hashlib.blake2b(digest_size=8)
-    for app in sorted(apps, key=lambda app: app.id):
-        for function in sorted(app.functions.values(), key=lambda function: function.id):
-            digest.update(function.declaration())
-    return digest.hexdigest()
-
-
 def worker_name(pid: int) -> str:
     """This process, as screens name it."""
     return f"{first_of(os.environ, WORKER_NAME_VARIABLES) or os.uname().nodename}:{pid}"
@@ -130,18 +121,20 @@ class _Child:
         return self._exit_code
 
     def _apps(self) -> list[App]:
-        """The apps of this worker. What their modules raise at import is logged with its traceback."""
+        """The apps of this worker. What their code raises at import, other than our errors, is logged with its traceback."""
         try:
-            return load_apps(self._settings.apps)
-        except ConfigError:
+            return list(load_apps(Named(self._settings.apps, self._settings.directory)).values())
+        except AppsRefused as refused:
+            for reason in refused.reasons:
+                if not isinstance(reason.error, DurableqError):
+                    self._log.error("child.failed", exc_info=reason.error)
             raise
-        except (Exception, SystemExit) as error:
-            self._log.exception("child.failed")
-            raise ConfigError(f"the app could not be loaded: {type(error).__name__}: {error}") from error
 
     async def _work(self) -> None:
         settings = self._settings
         apps = self._apps()
+        functions = {function.full_id: function for app in apps for function in app.functions.values()}
+        chosen = selected(functions, settings.only, settings.exclude)
         for app in apps:
             app.connect_to(settings.redis_url, settings.namespace)
         link = open_link(settings.redis_url, "child", on_change=self._connection_changed)
@@ -150,13 +143,13 @@ class _Child:
         if not await unless(self._leaving, open_patiently(calls, settings.redis_url, self._log)):
             return
         bell_calls.identity = calls.identity
-        release = release_of(settings, apps)
+        release = release_of(settings.release, apps)
         for app in apps:
-            declarations = {function.id: function.declaration() for function in app.functions.values()}
-            await Registry(calls).register_app(app.id, release, declarations)
+            # All of it, whatever this worker selects: what the newest deployment does not register is retired.
+            await Registry(calls).register_app(app.id, release, declarations_of(app))
         duties = Duties(
-            functions={function.full_id: function for app in apps for function in app.functions.values()},
-            app_ids=[app.id for app in apps],
+            functions={full_id: functions[full_id] for full_id in chosen},
+            app_ids=sorted({functions[full_id].app_id for full_id in chosen}),
             worker=worker_name(os.getpid()),
             release=release,
             concurrency=settings.concurrency,

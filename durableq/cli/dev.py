@@ -17,7 +17,7 @@ from typing import Final
 import click
 
 from durableq.cli.banner import say, tell
-from durableq.cli.loading import check_reference, split_references
+from durableq.cli.discovery import named_apps
 from durableq.cli.logs import configure_logs
 from durableq.cli.options import EXIT_UNAVAILABLE, eviction_option, explained, log_options, namespace_option
 from durableq.cli.patience import ignore_stops, told_to_stop
@@ -57,11 +57,10 @@ def command(
     The server's data is kept in .durableq/ here, and its address in .durableq/url, where `durableq send`, `runs` and
     `functions` find it. Ctrl-C and SIGTERM end everything that was started; a second Ctrl-C does not wait for steps.
     """
-    references = apps or split_references(os.environ.get("DURABLEQ_APP", ""))
-    for reference in references:
-        check_reference(reference)
+    named = named_apps(apps)
     settings = WorkerSettings(
-        apps=references,
+        apps=named.references,
+        directory=named.directory,
         redis_url="" if redis_url is None else find(redis_url, namespace).redis_url,
         namespace=Place(None, namespace).resolved(os.environ).namespace,
         with_scheduler=True,

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from durableq.cli.loading import check_reference
+from durableq.cli.discovery import check_reference
 from durableq.cli.logs import configure_logs, connection_log
 from durableq.cli.options import EXIT_STATE_LOST, eviction_option, explained, log_options, redis_options
 from durableq.cli.patience import ignore_stops, told_to_stop, unless

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from durableq.cli.loading import check_reference, split_references
+from durableq.cli.discovery import named_apps
 from durableq.cli.logs import configure_logs, connection_log
 from durableq.cli.options import eviction_option, explained, log_options, redis_options, seconds
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
@@ -108,9 +108,11 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
     SIGTERM stops claiming, finishes what is in hand for up to --grace, hands the rest back and exits 0.
     Redis away is waited for.
     """
+    named = named_apps(apps)
     found = find(redis_url, namespace)
     settings = WorkerSettings(
-        apps=apps or split_references(os.environ.get("DURABLEQ_APP", "")),
+        apps=named.references,
+        directory=named.directory,
         redis_url=found.redis_url,
         namespace=found.namespace,
         concurrency=options["concurrency"],
@@ -125,8 +127,6 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
         log_format=options["log_format"],
         log_level=options["log_level"],
     )
-    for reference in settings.apps:
-        check_reference(reference)
     configure_logs(settings.log_format, settings.log_level)
     sys.exit(asyncio.run(run_worker(settings, get_log(worker=os.getpid()))))
 

@@ -14,9 +14,15 @@ class WorkerSettings:
     """Options of `durableq worker`."""
 
     apps: tuple[str, ...]
-    """`MODULE:APP` of each app."""
+    """`MODULE:APP` or `MODULE` of each app."""
     redis_url: str
     namespace: str = "default"
+    directory: str = ""
+    """Where apps are imported from besides the current directory; "" for nowhere else."""
+    only: tuple[str, ...] = ()
+    """Globs of function ids: these are executed and no others; none for all."""
+    exclude: tuple[str, ...] = ()
+    """Globs of function ids that are not executed."""
     concurrency: int = 100
     """Runs in hand per child, and step bodies that one run executes at once."""
     processes: int = 1
@@ -29,6 +35,8 @@ class WorkerSettings:
     max_memory_per_child_mb: int = 0
     """A child that uses more than this is replaced; 0: never."""
     with_scheduler: bool = False
+    burst: bool = False
+    """Leave when nothing is ready, in hand or unrouted."""
     release: str = ""
     """The deployment's id; "" for the platform's release number, else a hash of the declarations."""
     allow_eviction: bool = False
@@ -40,7 +48,7 @@ class WorkerSettings:
     def __post_init__(self) -> None:
         check_id("namespace", self.namespace)
         if not self.apps:
-            raise ConfigError("no app was named: pass MODULE:APP or set DURABLEQ_APP")
+            raise ConfigError("no app was named")
         _at_least("--concurrency", self.concurrency, 1, 10_000)
         _at_least("--processes", self.processes, 1, 256)
         _at_least("--grace", self.grace_s, 0, 86_400)
@@ -56,7 +64,8 @@ class WorkerSettings:
     def from_map(cls, stored: dict[str, Any]) -> WorkerSettings:
         known = {field.name for field in fields(cls)}
         given: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
-        given["apps"] = tuple(given["apps"])
+        for name in ("apps", "only", "exclude"):
+            given[name] = tuple(given.get(name, ()))
         return cls(**given)
 
 

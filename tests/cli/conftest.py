@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from durableq.cli.main import main
 from durableq.model.config import URL_VARIABLES
+from tests.cli.project import Project
 from tests.durableq_command import REPOSITORY, Running, environment, until
 from tests.servers import VALKEY, RealServer, ServerPool
 
@@ -84,3 +87,17 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def project(elsewhere: Path) -> Iterator[Project]:
+    """An empty project in the current directory. What a test imports from it is forgotten afterwards."""
+    before, path = set(sys.modules), list(sys.path)
+    yield Project(elsewhere)
+    for name, module in list(sys.modules.items()):
+        if name not in before and str(elsewhere) in str(
+            getattr(module, "__file__", None) or module.__dict__.get("__path__", "")
+        ):
+            del sys.modules[name]
+    sys.path[:] = path
+    importlib.invalidate_caches()

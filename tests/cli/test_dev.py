@@ -162,10 +162,10 @@ def test_without_a_server_to_start_it_says_what_to_install(dev: Dev) -> None:
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("1 / 0", "the app could not be loaded: ZeroDivisionError: division by zero"),
-        ("raise SystemExit(3)", "the app could not be loaded: SystemExit: 3"),
+        ("1 / 0", "apps.py:1: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", "apps.py:1: SystemExit: 3"),
         ("import durableq as dq\napp = dq.App('a')", "app 'a' (apps:app) has no functions"),
-        ("import nosuch", "the app could not be loaded: ModuleNotFoundError: No module named 'nosuch'"),
+        ("import nosuch", "apps.py:1: ModuleNotFoundError: No module named 'nosuch'"),
     ],
 )
 def test_a_module_that_fails_at_import_is_told(dev: Dev, module: str, said: str) -> None:

@@ -33,11 +33,11 @@ CLOSED = "redis://127.0.0.1:1"
         (["worker", "a:b", "--log-level", "loud"], 2, "'loud' is not one of"),
         (["nothing"], 2, "No such command 'nothing'"),
         # settings: 78
-        (["worker"], 78, "no app was named: pass MODULE:APP or set DURABLEQ_APP"),
-        (["dev"], 78, "no app was named: pass MODULE:APP or set DURABLEQ_APP"),
-        (["worker", "shop"], 78, "app 'shop' must be written MODULE:APP"),
-        (["worker", "a/b.py:app"], 78, "app 'a/b.py:app' must be written MODULE:APP"),
-        (["scheduler", "shop"], 78, "app 'shop' must be written MODULE:APP"),
+        (["worker"], 78, "no app was named: pass MODULE:APP, set DURABLEQ_APP, or write app ="),
+        (["dev"], 78, "no app was named: pass MODULE:APP, set DURABLEQ_APP, or write app ="),
+        (["worker", "my-shop"], 78, "app 'my-shop' must be written MODULE:APP"),
+        (["worker", "a/b.py:app"], 78, "app 'a/b.py:app' is a path: write a.b:app"),
+        (["scheduler", "shop:"], 78, "app 'shop:' must be written MODULE:APP"),
         (["dev", "a:b:c"], 78, "app 'a:b:c' must be written MODULE:APP"),
         (["worker", "a:b", "--concurrency", "0"], 78, "--concurrency must be 1 to 10000, not 0"),
         (["worker", "a:b", "--processes", "257"], 78, "--processes must be 1 to 256, not 257"),
@@ -127,6 +127,7 @@ def test_data_can_come_from_standard_input(empty: Demo) -> None:
 
 
 def test_apps_can_be_named_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DURABLEQ_APP", "a:b, c")
+    monkeypatch.setenv("DURABLEQ_APP", "a:b, c:")
     done = CliRunner().invoke(main, ["worker"])
-    assert "app 'c' must be written MODULE:APP" in done.stderr
+    assert "app 'c:' must be written MODULE:APP" in done.stderr
+    assert "(from DURABLEQ_APP)" in done.stderr
