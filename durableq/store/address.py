@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from durableq.store.link import Connection
+from durableq.store.tls import split_tls
+from durableq.store.wire import Connection
 from durableq.words.errors import ConfigError
 
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
@@ -56,6 +57,7 @@ def check_url(url: object) -> str:
             )
     if "durability" in dict(parse_qsl(parts.query, keep_blank_values=True)):
         raise ConfigError("durability= is not supported yet: what Redis keeps is set by its own persistence")
+    split_tls(parts.query, secure=scheme == "rediss")
     return f"{scheme}://{url.partition('://')[2]}"
 
 
@@ -70,8 +72,10 @@ def hide_password(url: str) -> str:
 
 def connector(url: str, role: str) -> Callable[[], Connection]:
     """What makes unconnected redis-py connections to this URL. `role` names them in CLIENT LIST."""
+    parts = urlsplit(check_url(url))
+    query, tls = split_tls(parts.query, secure=parts.scheme == "rediss")
     try:
-        pool: Any = ConnectionPool.from_url(check_url(url), **_options(role))
+        pool: Any = ConnectionPool.from_url(urlunsplit(parts._replace(query=query)), **_options(role), **tls)
         pool.make_connection()
     except (ValueError, TypeError) as error:
         if isinstance(error, ConfigError):

@@ -21,7 +21,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -30,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from durableq.store.failures import Unavailable, from_replica, meaning, not_now, refusal
 from durableq.store.scripts import Script
+from durableq.store.wire import Connection, Wire, wire_over
 from durableq.words.errors import RedisRefused
 
 Reply = Any
@@ -38,15 +39,6 @@ FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 0.5
 NOT_NOW_PAUSE_S: Final = 0.1
 _BROKEN: Final = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError, EOFError)
-
-
-class Connection(Protocol):
-    """What a link needs of redis-py's (or fakeredis') asyncio connection."""
-
-    async def connect(self) -> None: ...
-    async def disconnect(self, nowait: bool = False) -> None: ...
-    async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None: ...
-    async def read_response(self) -> Reply: ...
 
 
 class _Call(asyncio.Future[Reply]):
@@ -100,10 +92,10 @@ class Link:
         self._given_up = 0
         self._sent: deque[_Call] = deque()
         self._postponed: set[_Call] = set()
-        self._wanted: asyncio.Future[None] | None = None
+        self._wire: Wire | None = None
+        self._flushing = False
         self._answered = 0
         self._closed = False
-        self._writing = False
         self._up = False
         self._ever_up = False
         self._keeper: asyncio.Task[None] | None = None
@@ -132,13 +124,10 @@ class Link:
         if self._keeper is None or self._keeper.done():
             self._take_back()
             self._keeper = detached(self._loop, self._keep(), "durableq-link")
-        else:
-            self._wake()
+        elif not self._flushing and self._wire is not None:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
         return call
-
-    def _wake(self, _finished: object = None) -> None:
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
 
     async def within(self, seconds: float, future: asyncio.Future[Reply]) -> Reply:
         """Await a call of this link, giving it up after this time. Raises Unavailable, which says whether it was sent."""
@@ -247,49 +236,29 @@ class Link:
                 self._outbox.appendleft(call)
 
     async def _serve(self, connection: Connection) -> None:
-        reader = self._loop.create_task(self._read(connection), name="durableq-link-reader")
+        wire = self._wire = wire_over(connection, self._answer, self._flush)
         watch = self._loop.create_task(self._watch(), name="durableq-link-watch")
-        reader.add_done_callback(self._wake)
-        watch.add_done_callback(self._wake)
-        watch.add_done_callback(self._interrupt_write)
         try:
-            while True:
-                for helper in (reader, watch):
-                    if helper.done():
-                        helper.result()
-                if self._outbox:
-                    await self._write(connection)
-                else:
-                    self._wanted = self._loop.create_future()
-                    await self._wanted
+            self._flush()
+            await asyncio.wait((wire.broken, watch), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (wire.broken, watch):
+                if ended.done():
+                    ended.result()
         finally:
-            self._wanted = None
-            for helper in (reader, watch):
-                helper.cancel()
-            await asyncio.wait((reader, watch))
-            for helper in (reader, watch):
-                if not helper.cancelled():
-                    helper.exception()
+            self._wire = None
+            wire.close()
+            watch.cancel()
+            await asyncio.wait((wire.broken, watch))
+            for ended in (wire.broken, watch):
+                if not ended.cancelled():
+                    ended.exception()
 
-    async def _write(self, connection: Connection) -> None:
-        self._writing = True
-        try:
-            await connection.send_packed_command(self._packed(), check_health=False)
-        except asyncio.CancelledError:
-            if self._closed or self._keeper is None:
-                raise
-            self._keeper.uncancel()
-            raise RedisTimeoutError("the server reads nothing") from None
-        finally:
-            self._writing = False
-
-    def _interrupt_write(self, watch: asyncio.Task[None]) -> None:
-        """A peer that reads nothing would hold up a write for ever. (asyncio.timeout would cost each write some 5 µs.)"""
-        if self._writing and self._keeper is not None and not watch.cancelled():
-            self._keeper.cancel()
-
-    def _packed(self) -> list[bytes]:
-        """Move everything in the outbox to the sent calls, as bytes for one write."""
+    def _flush(self) -> None:
+        """Write everything in the outbox at once; while the peer takes nothing, leave it there."""
+        self._flushing = False
+        wire = self._wire
+        if wire is None or not wire.writable:
+            return
         parts: list[bytes] = []
         while self._outbox:
             call = self._outbox.popleft()
@@ -299,28 +268,25 @@ class Link:
             self._sent.append(call)
             parts.append(call.packed)
         self._given_up = 0
-        return parts
+        if parts:
+            wire.send(parts)
 
-    async def _read(self, connection: Connection) -> None:
-        sent = self._sent
-        read = connection.read_response
-        while True:
-            error: Exception | None = None
-            reply: Reply = None
-            try:
-                reply = await read()
-            except ResponseError as refused:
-                error = refused
-            if not sent:
-                raise RedisConnectionError("a reply came that nobody had asked for")
-            if error is not None and from_replica(error):
-                raise RedisConnectionError(f"this server is a replica now ({error})")
+    def _answer(self, reply: Reply) -> None:
+        """Answer the call that was sent first. What is raised here breaks the connection."""
+        if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
+            raise reply
+        if not self._sent:
+            raise RedisConnectionError("a reply came that nobody had asked for")
+        if isinstance(reply, ResponseError):
+            if from_replica(reply):
+                raise RedisConnectionError(f"this server is a replica now ({reply})")
             self._answered += 1
-            call = sent.popleft()
-            if error is not None:
-                self._failed(call, error)
-            elif not call.done():
-                call.set_result(reply)
+            self._failed(self._sent.popleft(), reply)
+            return
+        self._answered += 1
+        call = self._sent.popleft()
+        if not call.done():
+            call.set_result(reply)
 
     def _failed(self, call: _Call, error: Exception) -> None:
         if call.done():
@@ -342,7 +308,7 @@ class Link:
         if call.done():
             return
         self._outbox.append(call)
-        self._wake()
+        self._flush()
 
     async def _watch(self) -> None:
         """Break a connection that owes a reply for too long."""

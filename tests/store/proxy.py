@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from durableq.store.address import connector
-from durableq.store.link import Connection
+from durableq.store.wire import Connection
 
 
 class Proxy:

@@ -18,7 +18,8 @@ from durableq.store.calls import Calls
 from durableq.store.events import Decision, Events, NewEvent
 from durableq.store.keys import Keys
 from durableq.store.leases import Leases
-from durableq.store.link import Connection, Link
+from durableq.store.link import Link
+from durableq.store.wire import Connection
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.store.runs import FinishWrite, ReleaseWrite, Runs, SuspendWrite

@@ -16,6 +16,7 @@ from durableq.store.events import Events, NewEvent
 from durableq.store.failures import StoreError, Unavailable
 from durableq.store.keys import Keys
 from durableq.store.link import Link
+from durableq.store.wire import Answer, Connection, Direct, Streamed, Wire
 from durableq.words.errors import RedisRefused
 from tests.servers import RealServer, on
 from tests.store.proxy import Proxy
@@ -25,6 +26,27 @@ REPLY_TIMEOUT_S = 0.3
 SOON_S = 5.0
 
 pytestmark = on("redis7", "valkey")
+
+
+@pytest.fixture(autouse=True, params=["direct", "streamed"])
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading and writing keep every promise of the link."""
+    if request.param == "streamed":
+
+        def streamed(connection: Connection, answer: Answer, resumed: Callable[[], None]) -> Wire:
+            return Streamed(asyncio.get_running_loop(), connection, answer, resumed)
+
+        monkeypatch.setattr("durableq.store.link.wire_over", streamed)
+    return request.param
+
+
+async def test_a_real_connection_is_read_and_written_without_its_own_streams(
+    calls: Calls, proxy: Proxy, wire: str
+) -> None:
+    assert isinstance(calls.link._wire, Direct if wire == "direct" else Streamed)
+    large = NewEvent("large", 60_000, b"x" * 3_000_000)
+    await Events(calls).send_events([large])
+    assert [entry.blob for entry in (await Events(calls).unrouted(1)).entries] == [large.blob]
 
 
 @pytest_asyncio.fixture
