@@ -27,7 +27,7 @@ _REFUSAL_S = 0.05
 
 def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
     """Raise unless this is code of the function itself."""
-    if here is None or here is replay.scope:
+    if here is None or (here.replay is replay and not here.step_key):
         return
     if here.step_key:
         raise NestedStep(
@@ -41,10 +41,8 @@ def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
         )
 
 
-def check_callable(step_id: str, fn: object) -> None:
-    """Raise ConfigError unless this can be called. A coroutine is closed, or Python would warn of it as well."""
-    if callable(fn):
-        return
+def refuse_uncallable(step_id: str, fn: object) -> None:
+    """Raise ConfigError for what cannot be called. A coroutine is closed, or Python would warn of it as well."""
     if iscoroutine(fn):
         fn.close()
     raise ConfigError(
@@ -53,11 +51,15 @@ def check_callable(step_id: str, fn: object) -> None:
     )
 
 
-async def admit(replay: Replay, step_id: str) -> None:
-    """Raise, or be cancelled, unless this step may be asked for here and now."""
+def check_place(replay: Replay, step_id: str) -> None:
+    """Raise unless this step may be asked for here. Whether it may be now, its phase says."""
     check_scope(replay, step_id, HERE.get())
     if asyncio.get_running_loop() is not replay.loop:
         raise ConfigError(f"step {step_id!r} is awaited on another event loop than its run's: await it in the function")
+
+
+async def refuse_late(replay: Replay, step_id: str) -> None:
+    """Where the turn ends or has ended, hold a step that is asked for, or cancel it."""
     if replay.phase is Phase.OVER:
         await Pending(loop=replay.loop)
     if replay.phase is Phase.LEAVING:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from durableq.engine.asks import Ask
-from durableq.engine.bodies import Body, execute
+from durableq.engine.bodies import Body, execute, is_async
 from durableq.engine.options import StepOptions
 from durableq.engine.scope import HERE, Scope
 from durableq.words.typed import result_type, roundtrip_typed
@@ -49,7 +49,8 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
     """Execute the body once. Raises only if the task is cancelled from outside."""
     branch, task = replay.current, current_task()
     cancellings = task.cancelling() if task is not None else 0
-    ask.started_at_ms = replay.port.now_ms()
+    if not ask.started_at_ms:
+        ask.started_at_ms = replay.port.now_ms()
     scope = Scope(replay, ask.attempt, ask.key, ask.step_id)
     here = HERE.set(scope)
     if branch is not None:
@@ -58,7 +59,14 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
     try:
         if replay.environment.on_body is not None:
             await replay.environment.on_body(replay.run.run_id, ask.step_id)
-        returned = await execute(replay, scope, call.fn, call.body, call.options.timeout_ms)
+        fn, body = call.fn, call.body
+        if replay.environment.stand_in is not None:
+            body = replay.environment.stand_in(replay.run, ask.step_id, body)
+            fn = fn if body is call.body else body
+        if call.options.timeout_ms is None and is_async(fn):
+            returned = await body()  # as nearly always, and a coroutine less than by way of `execute`
+        else:
+            returned = await execute(replay, scope, fn, body, call.options.timeout_ms)
     except GeneratorExit as error:
         if branch is None or replay.current is not branch:
             raise  # the coroutine is being closed; a body that raises it does so while its branch is resumed

@@ -48,13 +48,14 @@ async def execute(replay: Replay, scope: Scope, fn: Callable[..., Any], body: Bo
 
 
 async def _execute(replay: Replay, scope: Scope, fn: Callable[..., Any], body: Body) -> Any:
-    if _is_async(fn):
+    if is_async(fn):
         return await body()
     value = await _execute_plain(replay, scope, body)
     return await value if inspect.isawaitable(value) else value
 
 
-def _is_async(fn: Callable[..., Any]) -> bool:
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether calling this gives a coroutine, as far as its declaration says."""
     code = getattr(fn, "__code__", None)
     if code is not None and code.co_flags & CO_COROUTINE:
         return True  # nearly always decided here, in a tenth of the time
@@ -88,7 +89,7 @@ def _as_step(scope: Scope, body: Body) -> Any:
 class Work:
     """One plain body in a thread. Calling it is the thread's part; everything else happens on the loop."""
 
-    __slots__ = ("_abandoned", "_body", "_future", "_given_up", "_loop", "_name", "ended")
+    __slots__ = ("_abandoned", "_body", "_future", "_given_up", "_loop", "_name", "_result", "ended")
 
     def __init__(
         self, body: Body, loop: AbstractEventLoop, abandoned: AbandonedThreads, run_id: str, step_key: str
@@ -98,6 +99,7 @@ class Work:
         self._abandoned = abandoned
         self._name = (run_id, step_key)
         self._future = Pending(loop=loop)
+        self._result: tuple[Any, BaseException | None] = (None, None)
         self._given_up = False
         self.ended = False
 
@@ -106,29 +108,37 @@ class Work:
             value, error = self._body(), None
         except BaseException as raised:
             value, error = None, raised
-        tell_loop(self._loop, self._end, value, error)
+        try:
+            tell_loop(self._loop, self._end, value, error)
+        finally:
+            del value, error  # its traceback holds this frame
 
     async def done(self) -> Any:
         """What the body returned. If this is cancelled, the thread is given up on."""
         try:
-            value, error = await self._future
+            await self._future
         except CancelledError:
             if not self.ended:
                 self._given_up = True
                 self._abandoned.add(*self._name)
             raise
-        if isinstance(error, StopIteration):
-            raise RuntimeError("a step's body raised StopIteration") from error  # which no coroutine may raise
-        if error is not None:
-            raise error
-        return value
+        (value, error), self._result = self._result, (None, None)
+        try:
+            if isinstance(error, StopIteration):
+                raise RuntimeError("a step's body raised StopIteration") from error  # which no coroutine may raise
+            if error is not None:
+                raise error
+            return value
+        finally:
+            del error
 
     def _end(self, value: Any, error: BaseException | None) -> None:
         self.ended = True
         if self._given_up:
             self._abandoned.ended(*self._name)
         elif not self._future.done():
-            self._future.set_result((value, error))
+            self._result = (value, error)
+            self._future.set_result(None)
 
 
 def tell_loop(loop: AbstractEventLoop, callback: Callable[..., None], *args: Any) -> None:

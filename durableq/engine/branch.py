@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,10 @@ class Branch(Coroutine[Any, Any, Any]):
         return self._resume(self._coroutine.send, value)
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:
-        return self._resume(self._coroutine.throw, typ if val is None else val)
+        try:
+            return self._resume(self._coroutine.throw, typ if val is None else val)
+        finally:
+            del typ, val, tb  # the error's traceback holds this frame
 
     def _resume(self, resume: Callable[[Any], Any], value: Any) -> Any:
         replay = self.replay
@@ -67,20 +71,32 @@ class Branch(Coroutine[Any, Any, Any]):
         except StopIteration as stop:
             self._ended(stop.value, None)
             raise
-        except (SystemExit, KeyboardInterrupt) as error:
-            refused = ExitRefused(f"{type(error).__name__} raised in a task of the run")
-            refused.__cause__ = error
-            self._ended(None, refused)
-            raise refused from error
         except BaseException as error:
-            self._ended(None, error)
+            self._failed(error)
             raise
         finally:
             replay.current = outer
+            del resume, value  # an error that was thrown in has this frame in its traceback
         return awaiting
 
-    def _ended(self, _value: Any, error: BaseException | None) -> None:
+    def _ended(self, value: Any, error: BaseException | None) -> None:
+        self.awaiting = None  # it may hold the error, and so us
+        if error is None:
+            self.task = None  # which holds us
         self.replay.branch_ended(self, failed=error is not None)
+
+    def _failed(self, error: BaseException) -> None:
+        """Tell the end. Returns if the task may end with this error; otherwise raises what it ends with."""
+        if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._ended(None, error)
+            return
+        refused = ExitRefused(f"{type(error).__name__} raised in a task of the run")
+        refused.__cause__ = error
+        try:
+            self._ended(None, refused)
+            raise refused from error
+        finally:
+            del refused  # its traceback holds this frame
 
     def close(self) -> None:
         self._coroutine.close()
@@ -98,16 +114,14 @@ class Root(Branch):
 
     __slots__ = ()
 
-    def _resume(self, resume: Callable[[Any], Any], value: Any) -> Any:
-        try:
-            return super()._resume(resume, value)
-        except StopIteration:
-            raise
-        except BaseException:
-            raise StopIteration from None  # already told; a task that failed would log that nobody asked it
-
     def _ended(self, value: Any, error: BaseException | None) -> None:
+        self.task = self.awaiting = None
         self.replay.root_ended(value, error)
+
+    def _failed(self, error: BaseException) -> None:
+        with suppress(ExitRefused):
+            super()._failed(error)
+        raise StopIteration from None  # it is told; a task that failed would log that nobody asked it
 
 
 class BranchFactory:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from durableq.engine.asks import Ask, Stage
 from durableq.engine.branch import Pending
+from durableq.engine.flights import Flights
 from durableq.engine.lingering import Lingering
 from durableq.engine.phase import Phase
 from durableq.engine.port import NewWait, NotYet, Recorded, StepNote
@@ -52,13 +53,16 @@ class Conductor:
         "_timer",
         "_waits",
         "bodies",
+        "flights",
     )
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
+        self.flights = Flights(replay)
         self._due: list[tuple[int, int, Ask, Memo]] = []
         self._ticket = 0
-        self._starts: deque[Ask] = deque()
+        self._starts: deque[Ask] | tuple[()] = ()
+        """A deque as soon as there is one: a function whose steps follow each other never needs it."""
         self._fresh: list[Ask] = []
         self._waits: dict[str, Ask] = {}
         self._flying: dict[str, Ask] = {}
@@ -81,12 +85,8 @@ class Conductor:
         return await self._pending(ask)
 
     async def permitted(self, ask: Ask) -> None:
-        """Wait until the body of this step may begin."""
-        if self._replay.alone:
-            self._grant(ask)
-            return
-        ask.stage = Stage.QUEUED
-        self._starts.append(ask)
+        """Wait until the body of this step may begin. Where the root is alone, it is granted without waiting."""
+        self._queue(ask)
         self.touch()
         await self._pending(ask)
 
@@ -96,12 +96,17 @@ class Conductor:
         ask.stage = Stage.FLIGHT
         if not replay.alone:
             self._flying[ask.key] = ask
-            replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
+            self.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
             return await self._pending(ask)
-        landed = partial(self._landed_alone, ask, kind, blob)
-        memo = await replay.flights.ask(landed, replay.port.record, ask.key, kind, blob, note)
-        if not replay.flights.count:
+        ask.future = waiting = Pending(loop=replay.loop)
+        self.flights.send(partial(self._landed_alone, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
+        memo: Memo = await waiting
+        ask.future = None
+        if not self.flights.count:
             replay.memos.bridge()
+        if replay.alone:
+            replay.reading.answered(memo)
+            return memo
         return await self.told(ask, memo)
 
     async def slept(self, ask: Ask, wait: NewWait, *, begun: bool) -> Memo:
@@ -121,6 +126,12 @@ class Conductor:
         self._parked[ask.key] = ask
         self.touch()
         await self._pending(ask)
+
+    def grant(self, ask: Ask, started_at_ms: int = 0) -> None:
+        """Let the body of this step begin: it is its turn, or the root is alone. `started_at_ms` if it begins right now."""
+        ask.stage = Stage.BODY
+        ask.started_at_ms = started_at_ms
+        self.bodies += 1
 
     def body_ended(self, ask: Ask) -> None:
         """The body that was permitted has ended."""
@@ -146,7 +157,7 @@ class Conductor:
         """Something of the run has changed: decide anew once it has come to rest."""
         if self._replay.phase is Phase.RUNNING:
             if self._settler is None:
-                self._settler = Settler(self._replay, self._replay.loop, self._replay.flights.outside, self._decide)
+                self._settler = Settler(self._replay, self._decide)
             self._settler.touch()
 
     def news(self, key: str, memo: Memo) -> None:
@@ -171,6 +182,7 @@ class Conductor:
             self._lingering.stop()
         if self._timer is not None:
             self._timer.cancel()
+        self._settler = self._lingering = self._timer = None  # each points back at us
 
     # --- Deciding.
 
@@ -178,7 +190,7 @@ class Conductor:
         """The run has come to rest."""
         if self._replay.phase is not Phase.RUNNING:
             return
-        if not self._replay.flights.count:
+        if not self.flights.count:
             self._replay.memos.bridge()
         if self._fresh:
             self._fresh = [ask for ask in self._fresh if ask.stage is Stage.WAITING]
@@ -193,7 +205,7 @@ class Conductor:
         self._fire_due()
         if self._start_bodies():
             self._went_on()
-        if self.bodies or self._replay.flights.count or self._fresh_is_due():
+        if self.bodies or self.flights.count or self._fresh_is_due():
             self._write_fresh()
         elif self._waits or self._fresh:
             if self._replay.current is not None or self._linger().over():
@@ -243,15 +255,16 @@ class Conductor:
         while self._starts and self.bodies < self._replay.environment.bodies_max:
             ask = self._starts.popleft()
             if ask.stage is Stage.QUEUED:
-                self._grant(ask)
+                self.grant(ask)
                 self._resolve(ask, None)
                 started = True
         return started
 
-    def _grant(self, ask: Ask) -> None:
-        ask.stage = Stage.BODY
-        ask.started_at_ms = 0
-        self.bodies += 1
+    def _queue(self, ask: Ask) -> None:
+        ask.stage = Stage.QUEUED
+        if isinstance(self._starts, tuple):
+            self._starts = deque()
+        self._starts.append(ask)
 
     # --- Waits.
 
@@ -276,7 +289,7 @@ class Conductor:
         for ask in fresh:
             if ask.wait is not None:
                 ask.written = True
-                self._replay.flights.send(partial(self._began, ask, ask.wait), self._replay.port.wait, *ask.wait)
+                self.flights.send(partial(self._began, ask, ask.wait), self._replay.port.wait, *ask.wait)
 
     def _began(self, ask: Ask, wait: NewWait, _last_number: int) -> None:
         self._replay.memos.began(ask.key, Memo(0, self._replay.port.now_ms(), wait.kind, wait.blob))
@@ -292,11 +305,10 @@ class Conductor:
             del self._waits[ask.key]
             wait = ask.wait
             if wait is None or wait.kind is MemoKind.RETRYING:
-                ask.stage = Stage.QUEUED
-                self._starts.append(ask)
+                self._queue(ask)
             else:
                 self._flying[ask.key] = ask
-                self._replay.flights.send(partial(self._fired, ask, wait), self._replay.port.fire, ask.key)
+                self.flights.send(partial(self._fired, ask, wait), self._replay.port.fire, ask.key)
 
     def _fired(self, ask: Ask, wait: NewWait, reply: Recorded | NotYet) -> None:
         if isinstance(reply, NotYet):
@@ -315,7 +327,7 @@ class Conductor:
         if self._waits and self._replay.phase is Phase.RUNNING:
             due_at_ms = min(ask.due_at_ms for ask in self._waits.values())
             delay_s = max(0, due_at_ms - self._replay.port.now_ms()) / 1000
-            self._timer = self._replay.loop.call_later(delay_s, self.touch, context=self._replay.flights.outside)
+            self._timer = self._replay.loop.call_later(delay_s, self.touch, context=self._replay.outside)
 
     # --- Replies.
 
@@ -325,11 +337,14 @@ class Conductor:
             self._tell(ask, memo)
         self.touch()
 
-    def _landed_alone(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
+    def _landed_alone(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> None:
+        # If user code cancels the one who waits, the reply is taken in all the same: a number that nobody learned would
+        # keep the run from ever being suspended.
         memo = self._confirmed(ask, kind, blob, reply)
-        if ask.stage is not Stage.FLIGHT:
+        if ask.stage is Stage.FLIGHT:
+            self._resolve(ask, memo)
+        else:
             self.touch()  # user code has cancelled it; what it does now may wait for this to land
-        return memo
 
     def _confirmed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
         memo = Memo(reply.number, reply.at_ms, kind, blob)
@@ -349,7 +364,7 @@ class Conductor:
             ask.op, ask.step_id, ask.attempt, ask.asked_at_ms, ask.started_at_ms or now_ms, now_ms, "Abandoned"
         )
         kind = MemoKind.ABANDONED
-        replay.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
+        self.flights.send(partial(self._landed, ask, kind, blob), replay.port.record, ask.key, kind, blob, note)
 
     async def _pending(self, ask: Ask) -> Memo:
         if ask.future is None:

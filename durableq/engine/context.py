@@ -25,10 +25,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class BaseContext(Generic[T]):
     """What every function can ask about its run. T is the type of the event's data."""
 
-    __slots__ = ("_replay",)
+    __slots__ = ("_own", "_replay")
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, own: Scope) -> None:
+        """`own` is the scope of the function's code."""
         self._replay = replay
+        self._own = own
 
     @property
     def event(self) -> Event[T]:
@@ -71,7 +73,7 @@ class BaseContext(Generic[T]):
     @property
     def _scope(self) -> Scope:
         here = HERE.get()
-        return here if here is not None and here.replay is self._replay else self._replay.scope
+        return here if here is not None and here.replay is self._replay else self._own
 
 
 class Context(BaseContext[T]):
@@ -79,7 +81,7 @@ class Context(BaseContext[T]):
 
     __slots__ = ("step",)
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(replay)
-        self.step = Step(replay)
+    def __init__(self, replay: Replay, own: Scope) -> None:
+        super().__init__(replay, own)
+        self.step = Step(replay, own)
         """The verbs: run, sleep, sleep_until, send_event, options."""

@@ -7,12 +7,16 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from durableq.engine.threads import AbandonedThreads, Threads
 from durableq.model.event import Event
 from durableq.model.limits import Limits
 from durableq.words.ids import check_step_id, step_key
 from durableq.words.telemetry import Log, get_log
+
+if TYPE_CHECKING:
+    from durableq.engine.execution import ClaimedRun
 
 _KEYS_MAX = 16_384
 _WARNED_MAX = 4_096
@@ -65,6 +69,8 @@ class Environment:
     """Threads given up on that still live; the worker drains when they are many."""
     on_body: Callable[[str, str], Awaitable[None]] | None = None
     """Awaited with (run id, step id) right before each body begins; must not raise. None: nobody wants to know."""
+    stand_in: Callable[[ClaimedRun, str, Callable[[], Any]], Callable[[], Any]] | None = None
+    """Asked with (run, step id, body) for what to execute instead, right before each body begins: tests replace bodies."""
     chance: Callable[[], float] = random.random
     """Drawn for the jitter of a retry: 0 to 1."""
     warned: Warned = field(default_factory=Warned)

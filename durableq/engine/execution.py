@@ -99,8 +99,11 @@ class Execution:
         except BaseException as error:  # the user's own class is asked to hold the data, and may even exit
             return Failed(Failure.of(error))
         while self._abandoned is None:
-            self._replay = Replay(self)
-            outcome = await self._replay.play()
+            self._replay = replay = Replay(self)
+            try:
+                outcome = await replay.play()
+            finally:
+                self._replay = None
             if outcome is not None:
                 return outcome
         return Abandoned(self._abandoned)

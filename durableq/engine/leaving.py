@@ -32,7 +32,7 @@ async def leave(replay: Replay) -> None:
     """End all user code of this replay, in at most LEAVE_S. Does nothing the second time."""
     if replay.phase is Phase.OVER:
         return
-    replay.conductor.stop()
+    replay.stop_deciding()
     if not replay.ended:
         for branch in replay.failed:
             _ignore(branch.task)  # the next call of the function will look at it

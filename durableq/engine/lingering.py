@@ -87,4 +87,4 @@ class Lingering:
 
     def _call_at(self, when: float) -> None:
         self.stop()
-        self._timer = self._replay.loop.call_at(when, self._touch, context=self._replay.flights.outside)
+        self._timer = self._replay.loop.call_at(when, self._touch, context=self._replay.outside)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durableq.engine.admission import admit
+from durableq.engine.admission import check_place, refuse_late
 from durableq.engine.asks import Ask
 from durableq.engine.attempt import Returned, StepCall, attempt
 from durableq.engine.options import StepOptions
+from durableq.engine.phase import LEFT
 from durableq.engine.port import NewWait, StepNote
 from durableq.engine.records import Delay
 from durableq.engine.verdict import retry_of_step
@@ -39,31 +40,48 @@ def value_of(memo: Memo, fn: Any, options: StepOptions) -> Any:
 
 async def perform(replay: Replay, call: StepCall) -> Any:
     """Perform the step. Returns its value, or raises its StepError."""
-    await admit(replay, call.step_id)
+    check_place(replay, call.step_id)
+    if replay.phase in LEFT:
+        await refuse_late(replay, call.step_id)
+    conductor = replay.conductor
     ask = Ask(call.key, call.step_id, call.op, replay.port.now_ms())
     memo = replay.look_up(ask)
     fresh: Returned | None = None
     try:
-        if memo is None or memo.kind is MemoKind.RETRYING:
-            await _first_permission(replay, ask, memo)
-            memo, fresh = await _attempt_until_recorded(replay, ask, call)
+        if memo is None:
+            if replay.alone:
+                conductor.grant(ask, ask.asked_at_ms)
+            else:
+                await conductor.permitted(ask)
+        elif memo.kind is MemoKind.RETRYING:
+            await _rest_of_delay(replay, ask, memo)
+            memo = None
         elif memo.kind is MemoKind.ABANDONED:
-            await replay.conductor.parked(ask, memo)
+            await conductor.parked(ask, memo)
         else:
-            await replay.conductor.told(ask, memo)
+            await conductor.told(ask, memo)
+        while memo is None:
+            if replay.environment.abandoned.holds(replay.run.run_id, ask.key):
+                conductor.body_ended(ask)
+                await conductor.delayed(ask, _deferral(replay, ask), begun=False)
+                continue
+            result = await attempt(replay, ask, call)
+            conductor.body_ended(ask)
+            if isinstance(result, Returned):
+                fresh = result
+                memo = await conductor.recorded(ask, MemoKind.DATA, result.blob, _note(replay, ask, ""))
+            else:
+                memo = await _failed(replay, ask, call, result.error)
     except BaseException:
-        replay.conductor.withdrawn(ask)
+        conductor.withdrawn(ask)
         raise
     if memo.kind is MemoKind.ERROR:
         raise Failure.decode(memo.blob).to_step_error(call.step_id)
     return value_of(memo, call.fn, call.options) if fresh is None else fresh.value
 
 
-async def _first_permission(replay: Replay, ask: Ask, memo: Memo | None) -> None:
-    """Wait until the first attempt of this turn may start: after the delay that an earlier turn began, if there is one."""
-    if memo is None:
-        await replay.conductor.permitted(ask)
-        return
+async def _rest_of_delay(replay: Replay, ask: Ask, memo: Memo) -> None:
+    """Wait out the delay that an earlier turn began, until the next attempt may start."""
     delay = Delay.decode(memo.blob)
     ask.attempt = delay.attempt
     # With a number a scheduler has ended the delay, by the store's own clock.
@@ -72,28 +90,19 @@ async def _first_permission(replay: Replay, ask: Ask, memo: Memo | None) -> None
     await replay.conductor.delayed(ask, wait, begun=True)
 
 
-async def _attempt_until_recorded(replay: Replay, ask: Ask, call: StepCall) -> tuple[Memo, Returned | None]:
-    """Attempts, with the delays between them, until there is a result; it is recorded, and told when it is its turn."""
-    conductor = replay.conductor
-    while True:
-        if replay.environment.abandoned.holds(replay.run.run_id, ask.key):
-            conductor.body_ended(ask)
-            await conductor.delayed(ask, _deferral(replay, ask), begun=False)
-            continue
-        result = await attempt(replay, ask, call)
-        conductor.body_ended(ask)
-        if isinstance(result, Returned):
-            return await conductor.recorded(ask, MemoKind.DATA, result.blob, _note(replay, ask, "")), result
-        failure = Failure.of(result.error)
-        decision = retry_of_step(replay, call.options, result.error, ask.attempt)
-        replay.reports.step_failed(ask, failure, decision)
-        note = _note(replay, ask, failure.name)
-        if not isinstance(decision, Retry):
-            return await conductor.recorded(ask, MemoKind.ERROR, failure.encode(), note), None
-        ask.attempt += 1
-        delay = Delay(ask.step_id, ask.attempt, note.ended_at_ms + decision.delay_ms, failure)
-        wait = NewWait(ask.key, MemoKind.RETRYING, delay.encode(), delay.due_at_ms, note)
-        await conductor.delayed(ask, wait, begun=False)
+async def _failed(replay: Replay, ask: Ask, call: StepCall, error: BaseException) -> Memo | None:
+    """An attempt has failed: wait out the delay before the next one, which may then start. Without one, record the error."""
+    failure = Failure.of(error)
+    decision = retry_of_step(replay, call.options, error, ask.attempt)
+    replay.reports.step_failed(ask, failure, decision)
+    note = _note(replay, ask, failure.name)
+    if not isinstance(decision, Retry):
+        return await replay.conductor.recorded(ask, MemoKind.ERROR, failure.encode(), note)
+    ask.attempt += 1
+    delay = Delay(ask.step_id, ask.attempt, note.ended_at_ms + decision.delay_ms, failure)
+    wait = NewWait(ask.key, MemoKind.RETRYING, delay.encode(), delay.due_at_ms, note)
+    await replay.conductor.delayed(ask, wait, begun=False)
+    return None
 
 
 def _deferral(replay: Replay, ask: Ask) -> NewWait:

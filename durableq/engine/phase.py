@@ -15,3 +15,7 @@ class Phase(Enum):
     """User code is being left: its tasks are cancelled, its threads interrupted, its steps refused quietly."""
     OVER = "over"
     """User code has been left, or given up on. A step asked for now is never answered."""
+
+
+LEFT = (Phase.LEAVING, Phase.OVER)
+"""The phases in which user code goes on without us."""

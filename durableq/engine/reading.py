@@ -5,20 +5,23 @@ The time (`ctx.now()`), whether lines are said (`ctx.logger`) and whether the co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from durableq.model.memo import Memo
+
+if TYPE_CHECKING:
+    from durableq.engine.reports import Reports
 
 
 class Reading:
     """How far a replay has read the run's record."""
 
-    __slots__ = ("_last", "_reordered", "_unanswered", "now_ms")
+    __slots__ = ("_last", "_reports", "_unanswered", "now_ms")
 
-    def __init__(self, recorded: int, created_at_ms: int, reordered: Callable[[], None]) -> None:
+    def __init__(self, recorded: int, created_at_ms: int, reports: Reports) -> None:
         self._unanswered = recorded
         self._last = 0
-        self._reordered = reordered
+        self._reports = reports
         self.now_ms = created_at_ms
         """When the last memo told was recorded, or the run created. Never goes back."""
 
@@ -26,7 +29,7 @@ class Reading:
         """User code is told this result. Numbers go up, unless steps were reordered, or one was put before it."""
         self._unanswered -= 1
         if memo.number < self._last:
-            self._reordered()
+            self._reports.reordered()
         else:
             self._last = memo.number
         if memo.at_ms > self.now_ms:

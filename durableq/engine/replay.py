@@ -20,7 +20,6 @@ from durableq.engine.branch import Branch, Root
 from durableq.engine.conductor import Conductor
 from durableq.engine.context import Context
 from durableq.engine.edge import Edge
-from durableq.engine.flights import Flights
 from durableq.engine.leaving import leave, swallowed_by
 from durableq.engine.lookup import look_up
 from durableq.engine.naming import Naming
@@ -42,12 +41,12 @@ class Replay:
     """One call of the function. `play` is called once. The rest is for the engine's own modules, on the loop."""
 
     __slots__ = (
+        "_conductor",
         "_end",
         "_lost",
         "_signal",
         "branches",
         "busy_threads",
-        "conductor",
         "current",
         "edge_of",
         "edges",
@@ -56,12 +55,12 @@ class Replay:
         "events",
         "executing",
         "failed",
-        "flights",
         "function",
         "loop",
         "memos",
         "moves",
         "naming",
+        "outside",
         "phase",
         "port",
         "reading",
@@ -70,7 +69,6 @@ class Replay:
         "restarting",
         "root",
         "run",
-        "scope",
         "steps",
     )
 
@@ -83,9 +81,10 @@ class Replay:
         self.memos = execution.memos
         self.loop = execution.loop
         self.reports = execution.reports
+        self.outside = execution.outside
+        """Where callbacks of ours run: the context around the run's."""
 
         self.phase = Phase.RUNNING
-        self.scope = Scope(self, self.run.attempt)
         self.root: Root | None = None
         self.branches: set[Branch] = set()
         """The tasks that the function has started and that have not ended; the root is not among them."""
@@ -106,12 +105,11 @@ class Replay:
 
         self.executing: dict[str, str] = {}
         """The steps whose bodies execute now: their ids by key."""
-        self.reading = Reading(len(self.memos.by_key), self.run.created_at_ms, self.reports.reordered)
+        self.reading = Reading(len(self.memos.by_key), self.run.created_at_ms, self.reports)
         self.naming = Naming(self.environment.key_of)
         self.steps = len(self.memos.by_key)
         """How many steps the run has, recorded or asked for."""
-        self.flights = Flights(execution.outside, self.lost, self._landed)
-        self.conductor = Conductor(self)
+        self._conductor: Conductor | None = None
 
         self.restarting = False
         """Whether the function has to be called again from the top, as soon as nothing is under way."""
@@ -129,30 +127,48 @@ class Replay:
             while outcome is None and not self._may_restart():
                 if not self._has_news():
                     await self._woken()
-                outcome = await self._next_outcome()
+                if self.phase is Phase.SUSPENDING and self._lost is None and self._end is None:
+                    outcome = await self._suspend()
+                else:
+                    outcome = self._outcome()
             return outcome
         finally:
             await leave(self)
+            self._let_go()
 
-    async def _next_outcome(self) -> Outcome | None:
+    def _outcome(self) -> Outcome | None:
         if self._lost is not None:
             return Abandoned(self._lost)
-        if self._end is not None:
-            if not self.branches:  # a branch that never began may hold the coroutine
-                self.reports.never_awaited(self.naming.close())
-            return outcome_of(self, *self._end)
-        if self.phase is Phase.SUSPENDING:
-            return await self._suspend()
-        return None
+        if self._end is None:
+            return None
+        if not self.branches:  # a branch that never began may hold the coroutine
+            self.reports.never_awaited(self.naming.close())
+        return outcome_of(self, *self._end)
+
+    def _let_go(self) -> None:
+        """Cut what points back at us, so that everything goes with its last reference and nothing waits for the collector.
+
+        Not while code that was given up on may still ask; the collector takes those.
+        """
+        self._end = None  # an error knows the frames that it came through
+        if self.branches or not all(edge.ended.done() for edge in self.edges):
+            return
+        if self.root is None or self.root.task_done:
+            self.root = self._conductor = None
+            for branch in self.failed:
+                branch.task = None
+            self.failed.clear()
+            self.edges.clear()
+            self.edge_of.clear()
 
     def _call_function(self) -> None:
-        variables = self.flights.outside.copy()
-        variables.run(HERE.set, self.scope)
+        variables, scope = self.outside.copy(), Scope(self, self.run.attempt)
+        variables.run(HERE.set, scope)
         try:
             if self.function.is_async:
-                coroutine = self.function.handler(Context(self))
+                coroutine = self.function.handler(Context(self, scope))
             else:
-                edge, context = Edge(self), SyncContext(self)
+                edge, context = Edge(self), SyncContext(self, scope)
                 main = partial(self.function.handler, context)
                 coroutine = edge.serve(self.environment.function_threads, main, variables.copy())
         except Exception as error:  # it cannot be called with a context
@@ -177,7 +193,7 @@ class Replay:
             return None
         if news is None:
             return Suspended()
-        if not news and not self.flights.count:
+        if not news and not self.conductor.flights.count:
             self.memos.bridge()
             if self.memos.seen == seen:  # asking again would get the same answer, for ever
                 self.lost(f"the run has a result above {seen} that nothing can tell")
@@ -193,7 +209,7 @@ class Replay:
         return None
 
     async def _ask_to_suspend(self, waits: Sequence[NewWait]) -> News | None:
-        call = self.flights.call(lambda: asyncio.ensure_future(self.port.suspend(self.memos.seen, waits)))
+        call = self.conductor.flights.call(lambda: asyncio.ensure_future(self.port.suspend(self.memos.seen, waits)))
         call.add_done_callback(lambda _: self.wake())
         while not call.done() and self._lost is None:
             await self._woken()
@@ -211,15 +227,11 @@ class Replay:
 
     def _may_restart(self) -> bool:
         """Whether the function may be called again: what is under way would be missing from the record it reads."""
-        return self.restarting and not self.flights.count and not self.conductor.bodies and self._lost is None
+        return self.restarting and not self.conductor.flights.count and not self.conductor.bodies and self._lost is None
 
     async def _woken(self) -> None:
         self._signal = self.loop.create_future()
         await self._signal
-
-    def _landed(self) -> None:
-        if self.restarting:
-            self.wake()
 
     def wake(self) -> None:
         """Let the turn look at what has changed."""
@@ -252,10 +264,20 @@ class Replay:
         self.phase = Phase.SUSPENDING
         self.wake()
 
+    def stop_deciding(self) -> None:
+        """The turn is decided."""
+        if self._conductor is not None:
+            self._conductor.stop()
+
     def restart(self) -> None:
         """The function must be called again from the top: there is an answer for a thread that is not there to take it."""
         self.restarting = True
         self.wake()
+
+    def landed(self) -> None:
+        """A call to the port has been answered."""
+        if self.restarting:
+            self.wake()
 
     def lost(self, reason: str) -> None:
         """The run is no longer ours."""
@@ -272,6 +294,13 @@ class Replay:
                 self.conductor.touch()  # its number may be what others wait for
 
     # --- What steps and contexts ask.
+
+    @property
+    def conductor(self) -> Conductor:
+        """Made for the first step: a function without any never needs it."""
+        if self._conductor is None:
+            self._conductor = Conductor(self)
+        return self._conductor
 
     @property
     def alone(self) -> bool:

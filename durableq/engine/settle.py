@@ -15,9 +15,8 @@ nesting: 6. A turn of an idle loop costs about 5 us, and other runs share it.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import TimerHandle
 from collections.abc import Callable
-from contextvars import Context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,10 +51,10 @@ class Settler:
         "_watching",
     )
 
-    def __init__(self, replay: Replay, loop: AbstractEventLoop, outside: Context, settled: Callable[[], None]) -> None:
+    def __init__(self, replay: Replay, settled: Callable[[], None]) -> None:
         self._replay = replay
-        self._loop = loop
-        self._outside = outside
+        self._loop = replay.loop
+        self._outside = replay.outside
         self._settled = settled
         self._watching = False
         self._moves = self._ends = -1

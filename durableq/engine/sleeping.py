@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from durableq.engine.admission import admit
+from durableq.engine.admission import check_place, refuse_late
 from durableq.engine.asks import Ask
+from durableq.engine.phase import LEFT
 from durableq.engine.port import NewWait, StepNote
 from durableq.engine.records import Sleep
 from durableq.model.memo import Memo, MemoKind
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 async def sleep(replay: Replay, key: str, step_id: str, op: str, due_at_ms: Callable[[int], int]) -> None:
     """Perform the sleep. `due_at_ms` gives its end from now, both in ms; the first answer is recorded and stays."""
-    await admit(replay, step_id)
+    check_place(replay, step_id)
+    if replay.phase in LEFT:
+        await refuse_late(replay, step_id)
     now_ms = replay.port.now_ms()
     ask = Ask(key, step_id, op, now_ms)
     memo = replay.look_up(ask)

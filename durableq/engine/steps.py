@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from durableq.engine.admission import check_callable
+from durableq.engine.admission import refuse_uncallable
 from durableq.engine.attempt import StepCall
 from durableq.engine.options import PLAIN, StepOptions
 from durableq.engine.perform import perform, value_of
-from durableq.engine.scope import HERE
+from durableq.engine.scope import HERE, Scope
 from durableq.engine.sending import sending
 from durableq.engine.sleeping import sleep
 from durableq.model.backoff import Backoff
@@ -31,10 +31,12 @@ Out = TypeVar("Out", covariant=True)
 class Step:
     """The verbs of `ctx.step`. A step is recorded once under its id; used again in a run, an id counts up by itself."""
 
-    __slots__ = ("_options", "_replay")
+    __slots__ = ("_options", "_own", "_replay")
 
-    def __init__(self, replay: Replay, options: StepOptions = PLAIN) -> None:
+    def __init__(self, replay: Replay, own: Scope, options: StepOptions = PLAIN) -> None:
+        """`own` is the scope of the function's code."""
         self._replay = replay
+        self._own = own
         self._options = options
 
     @overload
@@ -62,7 +64,8 @@ class Step:
             NestedStep: it is called inside another step's body.
             LimitExceeded: the run has as many steps as it may have.
         """
-        check_callable(id, fn)
+        if not callable(fn):
+            refuse_uncallable(id, fn)
         naming = self._replay.naming
         key = naming.key(id)
         coroutine = self._run(key, id, fn, args, kwargs)
@@ -138,13 +141,13 @@ class Step:
 
         Raises ConfigError for a value that is not allowed; the verbs do for an option that they have no use for.
         """
-        return Step(self._replay, StepOptions.of(retries, timeout, backoff, output_type))
+        return Step(self._replay, self._own, StepOptions.of(retries, timeout, backoff, output_type))
 
     async def _run(self, key: str, id: str, fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         replay = self._replay
         replay.naming.begun(key)
         memo = replay.memos.by_key.get(key)
-        if memo is not None and memo.kind is MemoKind.DATA and replay.alone and HERE.get() is replay.scope:
+        if memo is not None and memo.kind is MemoKind.DATA and replay.alone and HERE.get() is self._own:
             replay.answered(memo)  # the quick way through a replay; everything else takes the long one
             return value_of(memo, fn, self._options)
         return await perform(replay, StepCall(key, id, "run", fn, partial(fn, *args, **kwargs), self._options))

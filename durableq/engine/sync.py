@@ -13,12 +13,12 @@ from datetime import datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from durableq.engine.admission import check_callable, check_scope
+from durableq.engine.admission import check_scope, refuse_uncallable
 from durableq.engine.context import BaseContext
 from durableq.engine.context import T as Data
 from durableq.engine.edge import Edge
 from durableq.engine.options import PLAIN, StepOptions
-from durableq.engine.scope import HERE
+from durableq.engine.scope import HERE, Scope
 from durableq.engine.steps import Step
 from durableq.model.backoff import Backoff
 from durableq.model.event import Event
@@ -40,11 +40,12 @@ D = TypeVar("D")
 class SyncStep:
     """The verbs of `ctx.step` in `def` functions. As `Step`, blocking; each may raise RunInterrupt, to be let pass."""
 
-    __slots__ = ("_replay", "_step")
+    __slots__ = ("_own", "_replay", "_step")
 
-    def __init__(self, replay: Replay, options: StepOptions = PLAIN) -> None:
+    def __init__(self, replay: Replay, own: Scope, options: StepOptions = PLAIN) -> None:
         self._replay = replay
-        self._step = Step(replay, options)
+        self._own = own
+        self._step = Step(replay, own, options)
 
     @overload
     def run(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -55,7 +56,8 @@ class SyncStep:
 
         `def` is executed in this thread, `async def` on the engine's loop. Otherwise as `Step.run`.
         """
-        check_callable(id, fn)
+        if not callable(fn):
+            refuse_uncallable(id, fn)
         return self._call(id, lambda: self._step.run(id, fn, *args, **kwargs))
 
     def sleep(self, id: str, duration: Duration) -> None:
@@ -101,7 +103,7 @@ class SyncStep:
 
         A plain body that is over its timeout keeps this thread; the function then goes on in another, called from the top.
         """
-        return SyncStep(self._replay, StepOptions.of(retries, timeout, backoff, output_type))
+        return SyncStep(self._replay, self._own, StepOptions.of(retries, timeout, backoff, output_type))
 
     def _call(self, id: str, verb: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         check_scope(self._replay, id, HERE.get())
@@ -121,9 +123,9 @@ class SyncContext(BaseContext[Data]):
 
     __slots__ = ("step",)
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(replay)
-        self.step = SyncStep(replay)
+    def __init__(self, replay: Replay, own: Scope) -> None:
+        super().__init__(replay, own)
+        self.step = SyncStep(replay, own)
         """The verbs: run, sleep, sleep_until, send_event, options."""
 
     @overload

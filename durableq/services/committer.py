@@ -163,8 +163,12 @@ def batches(pending: list[Waiting]) -> list[list[Waiting]]:
         return [pending]
     found: list[list[Waiting]] = []
     size = BATCH_BYTES + 1
+    # All are of one kind, so what is bytes in the first is in every one.
+    places = [place for place, value in enumerate(pending[0][0]) if isinstance(value, bytes)]
     for entry in pending:
-        length = sum(len(value) for value in entry[0] if isinstance(value, bytes))
+        length = 0
+        for place in places:
+            length += len(entry[0][place])
         full = size + length > BATCH_BYTES or len(found[-1]) >= BATCH
         if full and not (found and _goes_on(found[-1][-1][0])):
             found.append([])

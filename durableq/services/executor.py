@@ -66,8 +66,9 @@ class RunInHand:
     # --- the port
 
     def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
+        # Answered with the store's Recorded, which has the same fields.
         return self._committer.add(
-            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, note_of(note)), _recorded
+            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, note_of(note))
         )
 
     def wait(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int, note: StepNote) -> asyncio.Future[int]:
@@ -175,7 +176,10 @@ class RunInHand:
         self._execution = execution = Execution(function, run, self, environment)
         if self._dropped:
             return Abandoned(self._dropped)
-        return await execution.run()
+        try:
+            return await execution.run()
+        finally:
+            self._execution = None  # each holds the other
 
     async def _write(self, outcome: Outcome | None) -> None:
         run_id, epoch = self.run_id, self.claimed.epoch
