@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from durableq.model.config import Place
 from durableq.model.event import Event
 from durableq.model.limits import Limits
+from durableq.model.routing import RoutingTable
 from durableq.model.run import State
 from durableq.services.sender import PATIENCE_S, Prepared, send
 from durableq.services.views import FunctionView, RunView, function_views, run_view
@@ -34,9 +35,13 @@ LIST_MAX: Final = 1000
 READ_PATIENCE_S: Final = 10.0
 
 
+Door = Callable[[], Calls]
+"""Makes unopened verbs of the running loop."""
+
+
 class _Opened(NamedTuple):
     pid: int
-    place: Place
+    place: Place | Door
     calls: Calls
     opening: asyncio.Task[int]
 
@@ -58,6 +63,7 @@ class Client:
         self._given = Place(redis_url, namespace)
         self._limits = limits or Limits()
         self._clock: Clock = SystemClock()
+        self._doors: list[Door] = []
         self._opened: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
         self._portal = Portal()
         self.runs = RunsOfClient(self)
@@ -92,6 +98,13 @@ class Client:
         async with patience():
             return await function_views(Registry(calls), Reads(calls))
 
+    async def _unheard(self, name: str) -> str | None:
+        """None if a registered function is triggered by this name; else the nearest name that one is triggered by, or ""."""
+        calls = await self._calls(READ_PATIENCE_S)
+        async with patience():
+            table = RoutingTable(*await Registry(calls).read())
+        return None if table.hears(name) else table.nearest(name) or ""
+
     async def aclose(self) -> None:
         """Close this loop's connection, and the one of `.sync`."""
         opened = self._opened.pop(asyncio.get_running_loop(), None)
@@ -111,16 +124,25 @@ class Client:
         """Connect there from here on. Each loop closes its old connection when it next uses this client."""
         self._given = place
 
+    def _go_through(self, door: Door) -> Callable[[], None]:
+        """Connect through this instead, as tests do, until what is returned is called. The latest of several counts."""
+        self._doors.append(door)
+        return lambda: self._doors.remove(door)
+
     async def _calls(self, patience_s: float) -> Calls:
         """This loop's verbs, opened. Raises RedisUnavailable after `patience_s`."""
         loop = asyncio.get_running_loop()
         opened, left = self._opened.get(loop), None
-        if opened is not None and (opened.pid != os.getpid() or opened.place != self._given):
+        to = self._doors[-1] if self._doors else self._given
+        if opened is not None and (opened.pid != os.getpid() or opened.place != to):
             opened, left = None, opened
         if opened is None:
-            place = self._given.resolved(os.environ)
-            calls = calls_on(open_link(place.redis_url, "client"), place.namespace)
-            opened = _Opened(os.getpid(), self._given, calls, detached(loop, calls.open(), "durableq-open"))
+            if isinstance(to, Place):
+                place = to.resolved(os.environ)
+                calls = calls_on(open_link(place.redis_url, "client"), place.namespace)
+            else:
+                calls = to()
+            opened = _Opened(os.getpid(), to, calls, detached(loop, calls.open(), "durableq-open"))
             self._opened[loop] = opened
         if left is not None:
             await _close(left)

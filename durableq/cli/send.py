@@ -13,7 +13,7 @@ from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
 from durableq.model.event import Event
-from durableq.words.errors import EventError, LimitExceeded, RedisRefused, SendError
+from durableq.words.errors import DurableqError, EventError, LimitExceeded, RedisRefused, SendError
 
 
 @click.command("send")
@@ -45,7 +45,9 @@ def command(
     async def send() -> list[str]:
         async with Client(found.redis_url, namespace=found.namespace) as client:
             try:
-                return await client.send(event)
+                sent = await client.send(event)
+                await _warn_if_unheard(client, name)
+                return sent
             except (SendError, RedisRefused) as error:
                 error.add_note(found.told())
                 raise
@@ -54,6 +56,17 @@ def command(
 
     (accepted,) = asyncio.run(send())
     click.echo(json.dumps({"id": accepted, "name": name}) if as_json else accepted)
+
+
+async def _warn_if_unheard(client: Client, name: str) -> None:
+    """No error, since a consumer may be deployed later; but it is a typo as a rule."""
+    try:
+        unheard = await client._unheard(name)
+    except DurableqError:
+        return  # the event is stored, and that was what had to be said
+    if unheard is not None:
+        meant = f" Did you mean {unheard}?" if unheard else " `durableq functions` lists what is."
+        click.echo(f"durableq: no function is triggered by {name!r} yet, so nothing starts.{meant}", err=True)
 
 
 def _event(name: str, data: str, event_id: str | None, ts: int | None) -> Event[Any]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
 
 from durableq.model.expressions import Expression
 from durableq.model.trigger import EventTrigger, patterns_of
 from durableq.words import codec
 from durableq.words.errors import DurableqError
+
+NEAR: Final = 0.75
+"""Of difflib's ratio: "order/craeted" is 0.92 from "order/created", "order/shipped" 0.62."""
 
 
 class Fault(NamedTuple):
@@ -74,6 +78,15 @@ class RoutingTable:
             elif result.truth:
                 started[rule.function] = None
         return list(started), found
+
+    def hears(self, name: str) -> bool:
+        """Whether any trigger, also one that cannot be evaluated here, names this event."""
+        return any(pattern in self._rules or pattern in self._broken for pattern in patterns_of(name))
+
+    def nearest(self, name: str) -> str | None:
+        """The trigger's name that is most like this one, if any is like it at all: what a typo was meant to be."""
+        found = get_close_matches(name, [*self._rules, *self._broken], n=1, cutoff=NEAR)
+        return found[0] if found else None
 
     def _met(self, name: str) -> tuple[list[_Rule], list[Fault]]:
         patterns = patterns_of(name)

@@ -27,6 +27,7 @@ from durableq.words.telemetry import Log
 EVENTS_KEPT: Final = 100_000
 TRIES: Final = 3
 LEAVE_TO_OTHERS_S: Final = 0.2
+UNHEARD_MAX: Final = 1000
 
 
 class Router:
@@ -51,6 +52,7 @@ class Router:
         self._table = RoutingTable(-1, {})
         self._busy = asyncio.Lock()
         self._offered: Backlog | None = None
+        self._unheard: set[str] = set()
 
     def offer(self, backlog: Backlog | None) -> None:
         """Take what a bell brought: the next round begins with it instead of reading. It may be old by then."""
@@ -88,6 +90,7 @@ class Router:
     async def _reload(self) -> None:
         version, declarations = await self._registry.read()
         self._table = RoutingTable(version, declarations)
+        self._unheard.clear()
 
     async def _apply(self, backlog: Backlog) -> tuple[int, bool]:
         decisions: list[Decision] = []
@@ -117,6 +120,8 @@ class Router:
 
     def _decisions(self, entry: Entry, head: EventHead) -> list[Decision]:
         functions, faults = self._table.starts(head.name, head.scope(entry.id))
+        if not functions and not faults:
+            self._note_unheard(head.name)
         found = [
             Decision("run", entry.id, run_id(entry.id, function, self._shard), function, head.ts_ms or 0)
             for function in functions
@@ -126,3 +131,14 @@ class Router:
             for fault in faults
         ]
         return found
+
+    def _note_unheard(self, name: str) -> None:
+        """Say once per name and deployment that no function is triggered by it: no error, but often a typo."""
+        if name in self._unheard or len(self._unheard) >= UNHEARD_MAX or self._table.hears(name):
+            return
+        self._unheard.add(name)
+        nearest = self._table.nearest(name)
+        if nearest is None:
+            self._log.info("event.unheard", name=name, hint="no function is triggered by it")
+        else:
+            self._log.warning("event.unheard", name=name, hint=f"no function is triggered by it; was {nearest} meant?")

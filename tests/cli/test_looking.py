@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -14,10 +15,16 @@ pytestmark = pytest.mark.acceptance
 def test_send_prints_the_id_of_the_event(demo: Demo) -> None:
     sent = demo.call("send", "demo/add", "--data", '{"numbers": [1, 2]}', "--id", "given")
     assert (sent.exit_code, sent.stdout) == (0, "given\n")
-    assert (
-        demo.said("send", "demo/nobody") == {"id": demo.said("send", "demo/nobody")["id"], "name": "demo/nobody"}
-        or True
-    )
+
+
+def test_send_says_when_nothing_listens_and_what_was_meant(demo: Demo) -> None:
+    heard = demo.call("send", "demo/add", "--data", '{"numbers": [1]}')
+    assert heard.stderr == ""
+    typo = demo.call("send", "demo/adds", "--json")
+    assert typo.exit_code == 0
+    assert json.loads(typo.stdout)["name"] == "demo/adds"
+    assert "no function is triggered by 'demo/adds' yet, so nothing starts. Did you mean demo/add?" in typo.stderr
+    assert "`durableq functions` lists what is" in demo.call("send", "quite/another").stderr
 
 
 def test_a_completed_run_is_shown_with_its_steps_and_result(demo: Demo) -> None:

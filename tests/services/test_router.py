@@ -70,6 +70,22 @@ async def test_two_routers_at_once_create_each_run_once(calls: Calls) -> None:
     assert await queued(calls, "a") == 300
 
 
+async def test_an_event_that_nobody_listens_to_is_named_once_with_what_was_meant(calls: Calls) -> None:
+    await register(calls, a=[EventTrigger("order/created", if_="event.data.n > 1")], b=[EventTrigger("user.*")])
+    events = [Event(name) for name in ("order/craeted", "order/craeted", "order/created", "user.gone", "invoice")]
+    once_more = Event("order/craeted")
+    with structlog.testing.capture_logs() as lines:
+        routing = router(calls)
+        await send(calls, *events)
+        await routing.route()
+        await register(calls, "r2", a=[EventTrigger("order/created")])
+        await send(calls, once_more)
+        await routing.route()
+    typo = ("warning", "order/craeted", "no function is triggered by it; was order/created meant?")
+    said = [(line["log_level"], line["name"], line["hint"]) for line in lines]
+    assert said == [typo, ("info", "invoice", "no function is triggered by it"), typo], "again after a deployment"
+
+
 async def test_what_a_bell_brought_is_routed_without_reading_it_again(calls: Calls) -> None:
     await register(calls, a=[EventTrigger("x")])
     first, second = Event("x"), Event("x")
