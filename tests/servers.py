@@ -122,7 +122,7 @@ class RealServer(Server):
 
     def __init__(self, kind: ServerKind, binary: Path, directory: Path, *, tcp: bool = False, **settings: str) -> None:
         self.kind = kind
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self._socket = directory / "s"
         self._directory = directory
         self._settings = _SETTINGS | settings
@@ -261,7 +261,7 @@ def packaged_valkey() -> Path:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     for port in random.SystemRandom().sample(_PORTS, 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

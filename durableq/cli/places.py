@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from durableq.model.config import URL_VARIABLES, Place
 from durableq.store.address import check_url, hide_password
 from durableq.words.errors import ConfigError
+from durableq.words.telemetry import Log
 
 DEV_DIRECTORY: Final = Path(".durableq")
 URL_FILE: Final = DEV_DIRECTORY / "url"
@@ -26,6 +27,8 @@ class Found(NamedTuple):
     namespace: str
     origin: str
     """What named the URL: a flag, a variable, a file or the default."""
+    unverified: bool = False
+    """Whether the server's certificate is not verified although the URL does not say so (on Heroku)."""
 
     def told(self) -> str:
         """Where that is, for an error that could not reach it. Never with the password."""
@@ -56,7 +59,17 @@ def find(redis_url: str | None, namespace: str | None, *, or_dev: bool = False) 
         check_url(found.redis_url)
     except ConfigError as error:
         raise ConfigError(f"{error} (from {origin})") from None
-    return Found(found.redis_url, found.namespace, origin)
+    return Found(found.redis_url, found.namespace, origin, found.unverified)
+
+
+def warn_unverified(found: Found, log: Log) -> None:
+    """Say that a certificate is not verified, where the URL did not ask for that."""
+    if found.unverified:
+        log.warning(
+            "redis.unverified",
+            url=hide_password(found.redis_url),
+            hint="Heroku's certificates are self-signed. Write ?ssl_cert_reqs=none or =required into the URL to decide it",
+        )
 
 
 def url_variable(environment: Mapping[str, str]) -> str:

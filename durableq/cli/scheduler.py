@@ -12,7 +12,7 @@ from durableq.cli.discovery import check_reference
 from durableq.cli.logs import configure_logs, connection_log
 from durableq.cli.options import EXIT_STATE_LOST, eviction_option, explained, log_options, redis_options
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
-from durableq.cli.places import find
+from durableq.cli.places import find, warn_unverified
 from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
 from durableq.words.errors import StateLost
@@ -42,6 +42,7 @@ def command(
     found = find(redis_url, namespace)
     configure_logs(log_format, log_level)
     log = get_log(scheduler=os.getpid())
+    warn_unverified(found, log)
     sys.exit(asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, log)))
 
 

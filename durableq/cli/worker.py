@@ -15,7 +15,7 @@ from durableq.cli.discovery import named_apps
 from durableq.cli.logs import configure_logs, connection_log
 from durableq.cli.options import eviction_option, explained, log_options, redis_options, seconds
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
-from durableq.cli.places import find
+from durableq.cli.places import find, warn_unverified
 from durableq.services.parent import EXIT_OK, Parent
 from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.services.settings import WorkerSettings
@@ -128,7 +128,9 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
         log_level=options["log_level"],
     )
     configure_logs(settings.log_format, settings.log_level)
-    sys.exit(asyncio.run(run_worker(settings, get_log(worker=os.getpid()))))
+    log = get_log(worker=os.getpid())
+    warn_unverified(found, log)
+    sys.exit(asyncio.run(run_worker(settings, log)))
 
 
 async def run_worker(settings: WorkerSettings, log: Log, stopping: asyncio.Event | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -72,10 +72,12 @@ def hide_password(url: str) -> str:
 
 def connector(url: str, role: str) -> Callable[[], Connection]:
     """What makes unconnected redis-py connections to this URL. `role` names them in CLIENT LIST."""
-    parts = urlsplit(check_url(url))
+    checked = check_url(url)
+    parts = urlsplit(checked)
     query, tls = split_tls(parts.query, secure=parts.scheme == "rediss")
+    address = checked.partition("?")[0] + (f"?{query}" if query else "")
     try:
-        pool: Any = ConnectionPool.from_url(urlunsplit(parts._replace(query=query)), **_options(role), **tls)
+        pool: Any = ConnectionPool.from_url(address, **_options(role), **tls)
         pool.make_connection()
     except (ValueError, TypeError) as error:
         if isinstance(error, ConfigError):

@@ -86,6 +86,9 @@ NOT_NOW_CODES: Final = frozenset(
 
 _INSIDE_SCRIPT: Final = re.compile(r"(?:ERR )?Error running script .*?: -([A-Z]+) ")
 
+_WRONG_NAME: Final = frozenset({62, 64})
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+
 QUEUE_FULL_RETRY_AFTER_S: Final = 5.0
 
 
@@ -118,15 +121,32 @@ def refusal(error: BaseException) -> RedisRefused | None:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return RedisRefused(
-                f"the server's certificate cannot be verified ({cause.verify_message}). Install its CA, or add "
-                "?ssl_cert_reqs=none to the URL if you accept a self-signed certificate"
+                f"the server's certificate cannot be verified ({cause.verify_message}). {_remedy(cause)}"
             )
         if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "reason", None) or str(cause)
+            if "CERTIFICATE_REQUIRED" in reason:
+                return RedisRefused(
+                    "the server asks for a certificate of ours: add ?ssl_certfile=/path/to/cert.pem"
+                    "&ssl_keyfile=/path/to/key.pem to the URL"
+                )
             return RedisRefused(
-                f"TLS failed ({cause.reason}). If the server does not speak TLS, write redis:// instead of rediss://"
+                f"TLS failed ({reason}). If the server does not speak TLS, write redis:// instead of rediss://"
             )
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def _remedy(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _WRONG_NAME:
+        return (
+            "Write the host that it was made for, or add ?ssl_check_hostname=false to the URL if any certificate of "
+            "that authority will do"
+        )
+    return (
+        "Name the authority that signed it with ?ssl_ca_certs=/path/to/ca.pem in the URL, or add ?ssl_cert_reqs=none if "
+        "you accept a self-signed certificate"
+    )
 
 
 def meaning(error: Exception, script: str = "") -> Exception:

@@ -10,7 +10,7 @@ from durableq.store.address import connector, hide_password
 from durableq.store.calls import Calls
 from durableq.store.keys import Keys
 from durableq.store.link import Link
-from durableq.store.probe import answers_without_tls
+from durableq.store.probe import wrong_about_tls
 from durableq.store.scripts import load_scripts
 from durableq.store.upkeep import Upkeep
 from durableq.words.errors import ConfigError, RedisRefused, RedisUnavailable
@@ -35,22 +35,38 @@ def calls_on(link: Link, namespace: str) -> Calls:
 
 async def open_patiently(calls: Calls, url: str, log: Log) -> None:
     """Wait for Redis for as long as it takes, saying so. Raises RedisRefused, UnknownSchema."""
+
+    def away(waited_s: float, error: RedisUnavailable) -> None:
+        log.warning("redis.away", url=hide_password(url), waiting_s=round(waited_s), reason=str(error))
+
+    if await open_within(calls, url, None, away):
+        log.info("redis.there", url=hide_password(url))
+
+
+async def open_within(
+    calls: Calls, url: str, patience_s: float | None, away: Callable[[float, RedisUnavailable], None]
+) -> bool:
+    """Wait for Redis, at most for so long if that is given. `away` is told each time it was not there, and how long that is.
+
+    Returns whether it had to wait. Raises RedisUnavailable, RedisRefused, UnknownSchema.
+    """
     waited_s, wait_s = 0.0, FIRST_WAIT_S
     while True:
+        if patience_s is not None:
+            wait_s = min(wait_s, patience_s - waited_s)
         try:
             await calls.open(within_s=wait_s)
         except RedisUnavailable as error:
-            if await answers_without_tls(url):
-                raise RedisRefused(
-                    "the server answers, but not to TLS: write redis:// instead of rediss://, or its TLS port"
-                ) from error
-            log.warning("redis.away", url=hide_password(url), waiting_s=round(waited_s + wait_s), reason=str(error))
+            remedy = await wrong_about_tls(url)
+            if remedy:
+                raise RedisRefused(remedy) from error
             waited_s, wait_s = waited_s + wait_s, min(SAY_EVERY_S, wait_s * 2)
+            if patience_s is not None and waited_s >= patience_s:
+                raise
+            away(waited_s, error)
             await asyncio.sleep(0)
         else:
-            if waited_s:
-                log.info("redis.there", url=hide_password(url))
-            return
+            return waited_s > 0
 
 
 async def check_server(calls: Calls, *, allow_eviction: bool) -> None:
