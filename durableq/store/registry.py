@@ -33,9 +33,23 @@ class Registry:
         )
         return Registered(version, number, newest == 1)
 
-    async def retire_functions(self, after_ms: int) -> list[str]:
-        """Forget functions without a deployment and without a worker for this long. Returns their full ids."""
-        return [name.decode() for name in await self._calls.run("retire_functions", after_ms)]
+    async def promote_deployment(self, app: str, release: str) -> bool:
+        """Make a deployment the app's newest, so that it may register. Returns whether it was not before."""
+        _, promoted = await self._calls.run("promote_deployment", app, release)
+        return bool(promoted)
+
+    async def retire_functions(self, after_ms: int, app: str = "") -> list[str]:
+        """Forget functions without a deployment and without a worker for this long: of one app, or of all.
+
+        Returns their full ids.
+        """
+        return [name.decode() for name in await self._calls.run("retire_functions", after_ms, app)]
+
+    async def declared(self, app: str) -> tuple[dict[str, bytes], set[str]]:
+        """One app's declarations by short id, and which of them its newest deployment lacks."""
+        declared = await self._calls.read("HGETALL", self._calls.key("functions", app))
+        absent = await self._calls.read("ZRANGE", self._calls.key("absent", app), 0, -1)
+        return {name.decode(): blob for name, blob in pairs(declared)}, {name.decode() for name in absent}
 
     async def read(self) -> tuple[int, dict[str, bytes]]:
         """The version, and every function's declaration by full id. The version may be older than what is returned."""

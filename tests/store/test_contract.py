@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
         [1, 0],
     ),
     "register_app": (lambda c: Registry(c).register_app("a", "r", {"f": b"", "g": b""}), [1, 1, 1]),
+    "promote_deployment": (lambda c: Registry(c).promote_deployment("a", "r"), [1, 1]),
     "retire_functions": (lambda c: Registry(c).retire_functions(1), []),
     "register_lease": (lambda c: Leases(c).register_lease("l", "w", ["a"], "r", ["a/f", "a/g"]), [0, 1]),
     "renew_leases": (lambda c: Leases(c).renew_leases(["l", "m"]), [0, [1, b"LOST"]]),

@@ -93,3 +93,47 @@ async def test_two_hundred_deployments_are_remembered(shard: Shard) -> None:
     assert known[""] == "205"
     assert "r5" not in known
     assert known["r6"] == "6"
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+async def test_an_old_deployment_that_is_promoted_may_register_again(shard: Shard, delivery: str) -> None:
+    await shard.registry.register_app("a", "r1", {"f": b"old", "gone": b"x"})
+    await shard.registry.register_app("a", "r2", {"f": b"new"})
+    before = await shard.stored()
+    assert await shard.deliver(delivery, lambda: shard.registry.promote_deployment("a", "r1")) is (
+        delivery != "reply lost"
+    ), "what was done by the copy whose reply was lost is done"
+    after = await shard.stored()
+    assert before.changed(after) == {"deployments"}
+    assert after.of("deployments", "a") == {"r1": "3", "r2": "2", "": "3"}
+    assert await shard.registry.register_app("a", "r2", {"f": b"new"}) == Registered(2, 2, False)
+    assert await shard.registry.register_app("a", "r1", {"f": b"old", "gone": b"x"}) == Registered(3, 3, True)
+    assert (await shard.registry.read())[1] == {"a/f": b"old", "a/gone": b"x"}
+
+
+async def test_the_newest_deployment_is_promoted_without_effect(shard: Shard) -> None:
+    await shard.registry.register_app("a", "r1", {"f": b"x"})
+    before = await shard.stored()
+    assert await shard.registry.promote_deployment("a", "r1") is False
+    assert before.changed(await shard.stored()) == set()
+
+
+async def test_a_deployment_may_be_promoted_before_it_was_ever_seen(shard: Shard) -> None:
+    for i in range(1, 206):
+        assert await shard.registry.promote_deployment("a", f"r{i}") is True
+    known = (await shard.stored()).of("deployments", "a")
+    assert len(known) == 201
+    assert known[""] == known["r205"] == "205"
+    assert await shard.registry.register_app("a", "r205", {"f": b"x"}) == Registered(1, 205, True)
+
+
+async def test_functions_of_one_app_are_retired_without_touching_others(shard: Shard) -> None:
+    for app in ("a", "b"):
+        await shard.registry.register_app(app, "r1", {"f": b"x", "old": b"x", "used": b"x"})
+    await shard.lease("L1", "a/used")
+    for app in ("a", "b"):
+        await shard.registry.register_app(app, "r2", {"f": b"x"})
+    assert await shard.registry.retire_functions(0, "a") == ["a/old"]
+    assert await shard.registry.declared("a") == ({"f": b"x", "used": b"x"}, {"used"})
+    assert await shard.registry.declared("b") == ({"f": b"x", "old": b"x", "used": b"x"}, {"old", "used"})
+    assert await shard.registry.declared("unknown") == ({}, set())

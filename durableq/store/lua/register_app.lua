@@ -1,5 +1,6 @@
 -- register_app: make a deployment of an app known, and its functions the app's if it is the newest one.
 -- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell
+-- include: give_number
 -- args: app:str, release:str
 -- items: name:str, blob:bytes
 -- returns: registry version, the deployment's number, 1 if it is the newest
@@ -8,15 +9,8 @@
 local number = tonumber(redis.call('HGET', deployments(app), release))
 local newest = tonumber(redis.call('HGET', deployments(app), '') or 0)
 if not number then
-  newest = newest + 1
-  number = newest
-  redis.call('HSET', deployments(app), release, number, '', newest)
-  if redis.call('HLEN', deployments(app)) > 201 then
-    local all = redis.call('HGETALL', deployments(app))
-    for i = 1, #all, 2 do
-      if all[i] ~= '' and tonumber(all[i + 1]) <= newest - 200 then redis.call('HDEL', deployments(app), all[i]) end
-    end
-  end
+  number = give_number(app, release)
+  newest = number
 end
 redis.call('SADD', apps, app)
 local changed = false

@@ -1,11 +1,12 @@
 -- retire_functions: forget functions that the newest deployment lacks and no living worker has had for some time.
 -- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults
--- args: after_ms:int
+-- args: after_ms:int, only:str
 -- returns: the full ids of the functions retired
+-- Of one app (`only`), or of all where that is ''.
 -- Their queued runs stay queued, and are shown as without a worker.
 local retired = {}
 local living = redis.call('ZRANGE', leases, 0, 999)
-for _, app in ipairs(redis.call('SMEMBERS', apps)) do
+for _, app in ipairs(only == '' and redis.call('SMEMBERS', apps) or {only}) do
   local entries = redis.call('ZRANGE', absent(app), 0, 99, 'WITHSCORES')
   for i = 1, #entries, 2 do
     local name, since = entries[i], tonumber(entries[i + 1])
