@@ -32,7 +32,7 @@ def check_scope(replay: Replay, step_id: str, here: Scope | None) -> None:
     if here.step_key:
         raise NestedStep(
             f"step {step_id!r} is called inside step {here.step_id!r}: a step's body is executed as one piece. "
-            "Call it from the function, after that step or beside it"
+            "Call it from the function, after that step or beside it; if it was handed in, its `await` is missing"
         )
     if here.replay.run.run_id != replay.run.run_id:
         raise ConfigError(

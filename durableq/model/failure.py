@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from durableq.model.hints import hint_of
 from durableq.model.stack import STACK_MAX, cut, leaves, stack_of, text_of
 from durableq.words.codec import decode, encode
 from durableq.words.errors import CodecError, StepError, class_path
@@ -76,4 +77,5 @@ def _message(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         inside = "; ".join(f"{type(leaf).__qualname__}: {text_of(leaf, 500)}" for leaf in leaves(error))
         message = cut(f"{message}: {inside}", MESSAGE_MAX)
-    return message
+    hint = hint_of(error, message)
+    return cut(f"{message} (hint: {hint})", MESSAGE_MAX) if hint else message

@@ -126,6 +126,8 @@ def _remedy(value: Any) -> str:
         return "await it"
     if isinstance(value, Iterator):
         return "return list(value)"
+    if hasattr(kind, "fileno") or hasattr(kind, "close"):
+        return "it lives in this process only, so open it inside the step that uses it, and return what came of it"
     names = ", ".join(base.__name__ for base in _KNOWN)
     return f"return None, {names}, or a dataclass whose type the callable's return annotation names"
 

@@ -1,0 +1,40 @@
+"""Hints: what to do about errors of Python's own that a newcomer to steps meets, since Python cannot know of steps.
+
+To add one: the error's class, a pattern of its text, the hint. It is appended to the recorded message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+AWAIT: Final = "an `await` is missing before the call that gave the coroutine, as in `await ctx.step.run(…)`"
+LOOP: Final = (
+    "an `async def` function is executed inside a running loop: write `await` instead, "
+    "or put plain code that needs a loop of its own into a `def` step, which gets a thread"
+)
+PLAIN: Final = (
+    "in a `def` function the verbs of ctx.step return the result itself: leave out the asyncio.run around them"
+)
+
+NO_AWAIT: Final = "what is awaited is a plain value: leave out the `await`"
+STEP: Final = "a step has an id, a function and its arguments: ctx.step.run('load-order', load_order, order_id)"
+
+HINTS: Final = (
+    (TypeError, re.compile(r"""['"]coroutine['"]|, not coroutine"""), AWAIT),
+    (AttributeError, re.compile(r"'coroutine' object has no attribute"), AWAIT),
+    (RuntimeError, re.compile(r"\brun\(\) cannot be called from a running event loop"), LOOP),
+    (RuntimeError, re.compile(r"event loop is already running|the event loop while another loop is running"), LOOP),
+    (ValueError, re.compile(r"a coroutine was expected, got "), PLAIN),
+    (TypeError, re.compile(r"An asyncio\.Future, a coroutine or an awaitable is required"), PLAIN),
+    (TypeError, re.compile(r"can't be used in 'await' expression|object can't be awaited"), NO_AWAIT),
+    (TypeError, re.compile(r"Step\.run\(\) missing .*'(fn|id)'"), STEP),
+)
+
+
+def hint_of(error: BaseException, message: str) -> str:
+    """What to do about this error, or ""."""
+    for kind, pattern, hint in HINTS:
+        if type(error) is kind and pattern.search(message):
+            return hint
+    return ""

@@ -1,0 +1,132 @@
+"""The mistakes a newcomer makes in a function: each message says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from durableq import Context, SyncContext
+from durableq.model.outcome import AttemptFailed, Failed
+from tests.engine.world import World
+
+
+async def value() -> dict[str, int]:
+    return {"a": 1}
+
+
+async def returns_a_socket(ctx: Context) -> None:
+    with socket.socket() as opened:
+        await ctx.step.run("connect", lambda: opened)
+
+
+async def a_step_inside_a_step(ctx: Context) -> None:
+    async def outer() -> None:
+        await ctx.step.run("inner", value)
+
+    await ctx.step.run("outer", outer)
+
+
+async def runs_a_loop_of_its_own(ctx: Context) -> Any:
+    coroutine = value()
+    try:
+        return asyncio.run(coroutine)
+    finally:
+        coroutine.close()
+
+
+async def drives_the_loop(ctx: Context) -> Any:
+    coroutine = value()
+    try:
+        return asyncio.get_running_loop().run_until_complete(coroutine)
+    finally:
+        coroutine.close()
+
+
+async def uses_what_it_did_not_await(ctx: Context) -> Any:
+    return ctx.step.run("load", value)["a"]  # type: ignore[index]
+
+
+async def asks_what_it_did_not_await(ctx: Context) -> Any:
+    return ctx.step.run("load", value).get("a")  # type: ignore[attr-defined]
+
+
+async def counts_what_it_did_not_await(ctx: Context) -> Any:
+    return len(ctx.step.run("load", value))  # type: ignore[arg-type]
+
+
+async def returns_what_it_did_not_await(ctx: Context) -> Any:
+    return ctx.step.run("load", value)
+
+
+async def hands_on_what_it_did_not_await(ctx: Context) -> Any:
+    order = ctx.step.run("load", value)
+    return await ctx.step.run("print", lambda given: given, order)
+
+
+async def awaits_a_plain_value(ctx: Context) -> Any:
+    return await ctx.now()  # type: ignore[misc]
+
+
+async def calls_the_body_itself(ctx: Context) -> Any:
+    coroutine = value()
+    return await ctx.step.run("load", coroutine)  # type: ignore[call-overload]
+
+
+async def forgets_the_id(ctx: Context) -> Any:
+    return await ctx.step.run(value)  # type: ignore[call-overload]
+
+
+def runs_a_step_as_a_coroutine(ctx: SyncContext) -> Any:
+    return asyncio.run(ctx.step.run("load", value))  # type: ignore[arg-type]
+
+
+SAID = [
+    (returns_a_socket, "'connect' is of type socket and cannot be stored: it lives in this process only, so open it inside"),
+    (a_step_inside_a_step, "'inner' is called inside step 'outer': .* Call it from the function, after that step or beside it"),
+    (runs_a_loop_of_its_own, "executed inside a running loop: write `await` instead"),
+    (drives_the_loop, "executed inside a running loop: write `await` instead"),
+    (uses_what_it_did_not_await, "an `await` is missing before the call"),
+    (asks_what_it_did_not_await, "an `await` is missing before the call"),
+    (counts_what_it_did_not_await, "an `await` is missing before the call"),
+    (returns_what_it_did_not_await, "of type coroutine and cannot be stored: await it"),
+    (hands_on_what_it_did_not_await, "if it was handed in, its `await` is missing"),
+    (awaits_a_plain_value, "leave out the `await`"),
+    (calls_the_body_itself, "pass the function and its arguments, not its call"),
+    (forgets_the_id, r"a step has an id, a function and its arguments: ctx\.step\.run\('load-order'"),
+    (runs_a_step_as_a_coroutine, r"return the result itself: leave out the asyncio\.run"),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize(("function", "said"), SAID, ids=[function.__name__ for function, _ in SAID])
+def test_a_mistake_is_answered_with_what_to_do(function: Callable[..., Any], said: str) -> None:
+    outcome = World(function, retries=0).finish()
+    assert isinstance(outcome, (Failed, AttemptFailed))
+    assert re.search(said, outcome.failure.message)
+
+
+def test_a_step_that_was_never_awaited_is_named_although_the_run_completes() -> None:
+    async def forgets(ctx: Context) -> int:
+        ctx.step.run("charge", value)  # type: ignore[unused-coroutine]
+        return 1
+
+    world = World(forgets)
+    assert world.finish() == 1
+    warned = [fields for _, event, fields in world.log.lines if event == "step never awaited"]
+    assert [(fields["step"], fields["hint"]) for fields in warned] == [
+        ("charge", "write: await ctx.step.…('charge', …)")
+    ]
+
+
+def test_an_error_of_another_kind_gets_no_hint() -> None:
+    async def fails(ctx: Context) -> None:
+        raise ValueError("the coroutine of life")
+
+    outcome = World(fails, retries=0).finish()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.message == "the coroutine of life"
