@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import gc
 import importlib
 import json
 import os
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from durableq.app import App
+from durableq.cli.collector import Collector
 from durableq.cli.deployment import declarations_of, release_of
 from durableq.cli.discovery import Named
 from durableq.cli.loading import load_apps
@@ -43,7 +43,6 @@ EXIT_FAILED: Final = 1
 BEAT_S: Final = 1.0
 BLOCKED_AFTER_S: Final = 5.0
 BLOCKING_READ_S: Final = 3.0
-COLLECT_AFTER: Final = 5_000
 
 
 def main(argv: Sequence[str]) -> None:
@@ -88,18 +87,6 @@ def worker_name(pid: int) -> str:
     return f"{first_of(os.environ, WORKER_NAME_VARIABLES) or os.uname().nodename}:{pid}"
 
 
-def settle_collector() -> None:
-    """Have the cycle collector look at what runs leave behind, rarely, and no more at what was imported, which stays for ever.
-
-    It looks whenever this many more objects were made than freed. By default that is 700, fewer than one claim of 100 runs
-    makes, so it would walk through runs that are in hand again and again and find nothing: they go without it. Cycles that
-    user code makes are held a little longer; much more than this would let them hold much memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
-
-
 class _Child:
     """What holds the pieces of one child together."""
 
@@ -111,6 +98,7 @@ class _Child:
         self._leaving = asyncio.Event()
         self._orphaned = False
         self._recycling = False
+        self._collector = Collector(resident_mb)
         self._log: Log = own_log(settings.log_format, settings.log_level, child=os.getpid())
         self._worker: Worker | None = None
         self._pipe: Pipe | None = None
@@ -171,7 +159,7 @@ class _Child:
         tell = Tellings(leased=self._leased, suspects=self._suspects, lost=self._state_lost, done=self._leaving.set)
         self._worker = Worker(calls, bell_calls, duties, tell, self._log)
         await self._worker.start()
-        settle_collector()
+        self._collector.settle()
         self._tell({"is": "working"})
         await self._leaving.wait()
         await self._worker.drain(settings.grace_s)
@@ -228,6 +216,7 @@ class _Child:
             worker = self._worker
             self._tell({"is": "beat", "in_hand": worker.hand.executing if worker is not None else 0})
             if worker is not None:
+                self._collector.look()
                 if loop.time() - turned_s > BLOCKED_AFTER_S:
                     worker.doubt_lease()
                 why = self._reason_to_recycle(worker)
