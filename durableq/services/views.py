@@ -27,7 +27,7 @@ class ErrorView:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """A recorded step or wait. Times in ms; 0: not known (history keeps the newest 1,000 entries)."""
+    """A recorded step or wait. Times in ms; 0: not known (of waits the newest 1,000 entries are kept)."""
 
     id: str
     op: str
@@ -142,6 +142,10 @@ def _steps(stored: RunDetails) -> tuple[StepView, ...]:
         note = read_note(entry.note)
         if note is not None:
             notes[entry.key] = note
+    for key, packed in stored.notes.items():
+        note = read_note(packed)
+        if note is not None:
+            notes[key] = note
     ordered = sorted(stored.memos.items(), key=lambda item: (item[1].number or 1 << 60, item[1].at_ms))
     ends = {entry.key: entry.at_ms for entry in stored.history}
     return tuple(_step(key, memo, notes.get(key), ends) for key, memo in ordered)

@@ -34,7 +34,8 @@ class RunRow(NamedTuple):
     deaths: int
     lease: str
     results: int
-    memo_bytes: int
+    size_bytes: int
+    """What it is counted with, from its first claim on."""
 
 
 class RunDetails(NamedTuple):
@@ -45,6 +46,8 @@ class RunDetails(NamedTuple):
     memos: dict[str, Memo]
     history: list[HistoryEntry]
     output: bytes
+    notes: dict[str, bytes]
+    """Per recorded step what it says to screens."""
 
 
 class LeaseRow(NamedTuple):
@@ -92,7 +95,8 @@ class Reads:
         if row is None:
             return None
         entries = [records.history_entry(raw) for raw in history]
-        return RunDetails(row, given or b"", records.memos(steps), entries, output or b"")
+        notes = {step.decode(): note for step, raw in records.pairs(steps) if (note := records.note(raw))}
+        return RunDetails(row, given or b"", records.memos(steps), entries, output or b"", notes)
 
     async def newest(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
         """The newest runs of these functions in these states, at most `limit`."""

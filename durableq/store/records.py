@@ -7,20 +7,21 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     c  created: the event's acceptance, ms           route
     b  begun: first claim, ms                        claim
     e  ended, ms                                     finish, free
-    l  lease that holds it; absent when none does    claim
+    l  lease that holds it; "" or absent: none does  claim, suspend, retry, finish, free
     n  epoch: number of claims                       claim
     q  number of the last result                     record, fire
     a  attempt of the code outside steps, from 0     retry
     d  not ready before, ms (delayed start, backoff) route, retry
-    m  bytes of its memos, about                     record
+    m  bytes it is counted with (400, input, memos   claim, record, record_waits, suspend, finish, free
+       with notes, output), from its first claim on
     t  pending timers                                route, record_waits, suspend, retry, fire
     x  deaths of its worker since it last recorded   free
     o  1 while there is news from outside            fire
-    z  bytes it is counted with, once final          finish, free
 
-A memo (`s:<id>`, field: step key) is `number at_ms kind blob`; a history entry (`h:<id>`) is `at_ms verb key note`. What
-follows the third space is opaque to Lua and begins with the codec's format byte. A failure written by Lua itself begins
-with the letter T: name, newline, message.
+A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, and `number at_ms kind+size note+blob` of what a
+step came to, where `size` is how long its note is: `3 1795359902777 d58 ...`. A history entry (`h:<id>`) is
+`at_ms verb key note`. What follows the third space is opaque to Lua; blobs and notes begin with the codec's format byte.
+A failure written by Lua itself begins with the letter T: name, newline, message.
 """
 
 from __future__ import annotations
@@ -99,8 +100,14 @@ def pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def memo(raw: bytes) -> Memo:
-    number, at_ms, kind, blob = raw.split(b" ", 3)
-    return Memo(int(number), int(at_ms), KINDS[kind], blob)
+    number, at_ms, kind, rest = raw.split(b" ", 3)
+    return Memo(int(number), int(at_ms), KINDS[kind[:1]], rest[int(kind[1:]) :] if len(kind) > 1 else rest)
+
+
+def note(raw: bytes) -> bytes:
+    """What a memo says to screens; b"" of a wait, whose notes are in the history."""
+    _, _, kind, rest = raw.split(b" ", 3)
+    return rest[: int(kind[1:])] if len(kind) > 1 else b""
 
 
 def memos(flat: Any) -> dict[str, Memo]:

@@ -107,7 +107,7 @@ class Runs:
     async def record_steps(self, lease: str, writes: Sequence[StepWrite]) -> Answers:
         """Per item Recorded or STALE."""
         now_ms, replies = await self._calls.run("record_steps", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [_recorded(reply) for reply in replies])
+        return Answers(now_ms, [_recorded(reply, now_ms) for reply in replies])
 
     async def record_waits(self, lease: str, writes: Sequence[WaitWrite]) -> Answers:
         """Per item Recorded (number: the run's last, at_ms 0) or STALE."""
@@ -168,7 +168,9 @@ class Runs:
         return given or b""
 
 
-def _recorded(reply: Any) -> Any:
+def _recorded(reply: Any, now_ms: int) -> Any:
+    if isinstance(reply, int):
+        return Recorded(reply, now_ms, [])
     if isinstance(reply, bytes):
         return STALE
     number, at_ms, newer = reply

@@ -27,7 +27,8 @@ async def test_a_ready_run_is_taken_under_the_lease_with_the_next_epoch(shard: S
     assert (mine.input, mine.memos) == (EVENT, {})
     assert (claim.alone, claim.suspects, claim.unrouted, claim.now_ms) == (False, False, False, shard.now_ms)
     assert before.changed(after) == {"run", "held", "lease", "ready", "work"}
-    assert after.of("run", run) == before.of("run", run) | {"s": "r", "l": "L1", "n": "1", "b": str(shard.now_ms)}
+    begun = {"s": "r", "l": "L1", "n": "1", "b": str(shard.now_ms), "m": str(len(EVENT) + 400)}
+    assert after.of("run", run) == before.of("run", run) | begun
     assert after.of("held", "L1") == {run}
     assert after.of("ready", "a/f") == {}
     assert after.of("work", "a") == {}

@@ -6,7 +6,7 @@ import pytest
 
 from durableq.model.run import State
 from durableq.store.reads import QueueRow
-from durableq.store.runs import StepWrite
+from durableq.store.runs import StepWrite, WaitWrite
 from tests.servers import on
 from tests.store.shard import EVENT, Shard
 
@@ -39,11 +39,14 @@ async def test_each_run_is_listed_under_its_state(shard: Shard) -> None:
 async def test_a_run_is_shown_with_everything_that_is_kept_of_it(shard: Shard) -> None:
     held = await shard.claimed()
     await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "k", "d", b"v", b"\xff note")])
+    nap = WaitWrite(held.run, held.epoch, 1, "nap", "w", b"z", shard.now_ms + 9, b"\xff nap")
+    await shard.runs.record_waits("L1", [nap])
     details = await shard.reads.details(held.run)
     assert details is not None
     assert (details.input, details.output) == (EVENT, b"")
     assert details.memos["k"].blob == b"v"
-    assert [(entry.verb, entry.key, entry.note) for entry in details.history] == [("d", "k", b"\xff note")]
+    assert details.notes == {"k": b"\xff note"}
+    assert [(entry.verb, entry.key, entry.note) for entry in details.history] == [("w", "nap", b"\xff nap")]
     row = details.row
     assert (row.state, row.function, row.epoch, row.lease, row.results) == (State.RUNNING, "a/f", 1, "L1", 1)
     assert (row.begun_at_ms, row.ended_at_ms) == (shard.now_ms, 0)

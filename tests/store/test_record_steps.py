@@ -44,11 +44,13 @@ async def test_a_result_is_written_once_with_the_next_number(shard: Shard, deliv
     answers = await shard.deliver(delivery, lambda: record(shard, held, blob=b"\x00 \n\xff"))
     after = await shard.stored()
     assert answers == Answers(shard.now_ms, [Recorded(1, shard.now_ms, [])])
-    assert before.changed(after) == {"run", "steps", "history"}
+    assert before.changed(after) == {"run", "steps"}
     memo = (await shard.runs.read_memos(held.run))["k"]
     assert memo == Memo(1, shard.now_ms, MemoKind.DATA, b"\x00 \n\xff")
-    assert after.of("run", held.run) == before.of("run", held.run) | {"q": "1", "m": after.of("run", held.run)["m"]}
-    assert after.of("history", held.run) == [f"{shard.now_ms} d k note"]
+    stored = f"1 {shard.now_ms} d4 note".encode() + b"\x00 \n\xff"
+    assert after.of("steps", held.run) == {"k": stored}
+    bytes_before = int(before.of("run", held.run)["m"])
+    assert after.of("run", held.run) == before.of("run", held.run) | {"q": "1", "m": str(bytes_before + len(stored))}
 
 
 async def test_the_first_write_wins(shard: Shard) -> None:
@@ -81,7 +83,7 @@ async def test_a_result_in_place_of_a_pending_retry_ends_it_and_its_timer(shard:
     after = await shard.stored()
     assert after.of("timers") == {}
     assert after.of("run", held.run)["t"] == "0"
-    assert after.of("steps", held.run) == {"k": f"1 {shard.now_ms} d v"}
+    assert after.of("steps", held.run) == {"k": f"1 {shard.now_ms} d4 notev"}
 
 
 async def test_what_came_from_outside_comes_with_the_answer_until_it_was_seen(shard: Shard) -> None:
@@ -117,11 +119,25 @@ async def test_a_recorded_step_forgives_the_deaths_before_it(shard: Shard) -> No
     assert "alone" not in after.of("lease", "L1")
 
 
-async def test_history_keeps_a_thousand_entries(shard: Shard) -> None:
+@pytest.mark.parametrize("note", [b"", b"5 d ", b"\x00\xff" * 700])
+@pytest.mark.parametrize("blob", [b"", b"12 ", b"\x00 \n\xff" * 700])
+async def test_any_note_and_any_value_come_back_apart(shard: Shard, note: bytes, blob: bytes) -> None:
     held = await shard.claimed()
-    for start in range(0, 1010, 101):
-        writes = [StepWrite(held.run, held.epoch, 0, f"k{start + i}", "d", b"", b"") for i in range(101)]
-        await shard.runs.record_steps("L1", writes)
-    history = (await shard.stored()).of("history", held.run)
-    assert len(history) == 1000
-    assert history[-1].split(" ")[2] == "k1009"
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "k", "d", blob, note)])
+    details = await shard.reads.details(held.run)
+    assert details is not None
+    assert (details.notes.get("k", b""), details.memos["k"].blob) == (note, blob)
+
+
+async def test_a_result_beside_news_is_answered_with_its_time_and_a_known_one_with_the_first(shard: Shard) -> None:
+    """The short answer, a number alone, is only for what was written now with nothing newer."""
+    held = await shard.claimed()
+    await record(shard, held)
+    shard.advance(7)
+    writes = [StepWrite(held.run, held.epoch, 1, key, "d", b"", b"") for key in ("k", "other")]
+    raw = await shard.calls.run("record_steps", "L1", *(part for write in writes for part in write))
+    assert raw == [shard.now_ms, [[1, shard.now_ms - 7, []], 2]]
+    assert (await shard.runs.record_steps("L1", writes)).items == [
+        Recorded(1, shard.now_ms - 7, []),
+        Recorded(2, shard.now_ms, []),
+    ]

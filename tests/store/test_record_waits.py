@@ -56,7 +56,8 @@ async def test_a_wait_is_a_pending_memo_and_one_timer(shard: Shard, delivery: st
     assert before.changed(after) == {"run", "steps", "history", "timers", "timer_bell"}
     assert after.of("timers") == {f"{kind} {held.run} nap": shard.now_ms + 1000}
     assert after.of("steps", held.run) == {"nap": f"0 {shard.now_ms} {kind} \x00 b"}
-    assert after.of("run", held.run) == before.of("run", held.run) | {"t": "1", "m": "3"}
+    was = before.of("run", held.run)
+    assert after.of("run", held.run) == was | {"t": "1", "m": str(int(was["m"]) + len(b"\x00 b"))}
     assert after.of("history", held.run) == [f"{shard.now_ms} {kind} nap note"]
 
 
@@ -81,14 +82,15 @@ async def test_a_result_that_is_there_stays_and_comes_back(shard: Shard) -> None
 
 async def test_a_later_attempt_s_delay_replaces_the_one_that_ended(shard: Shard) -> None:
     held = await shard.claimed()
-    await wait(shard, held, "k", kind="r", blob=b"attempt 1", due_in_ms=10)
+    before = await shard.stored()
+    await wait(shard, held, "k", kind="r", blob=b"the first attempt", due_in_ms=10)
     shard.advance(10)
     await shard.runs.fire_waits("L1", [FireWrite(held.run, held.epoch, 0, "k")])
     await wait(shard, held, "k", kind="r", blob=b"attempt 2", due_in_ms=20, seen=1)
     after = await shard.stored()
     assert after.of("steps", held.run)["k"] == f"0 {shard.now_ms} r attempt 2"
     assert after.of("timers") == {f"r {held.run} k": shard.now_ms + 20}
-    assert after.of("run", held.run)["m"] == str(len(b"attempt 2"))
+    assert int(after.of("run", held.run)["m"]) == int(before.of("run", held.run)["m"]) + len(b"attempt 2")
 
 
 async def test_a_late_copy_of_an_earlier_attempt_s_delay_changes_nothing(shard: Shard) -> None:
@@ -120,3 +122,14 @@ async def test_a_wait_forgives_the_deaths_before_it(shard: Shard) -> None:
     after = await shard.stored()
     assert "x" not in after.of("run", run)
     assert "alone" not in after.of("lease", "L1")
+
+
+async def test_history_keeps_a_thousand_entries(shard: Shard) -> None:
+    held = await shard.claimed()
+    due = shard.now_ms + 1000
+    for start in range(0, 1010, 101):
+        waits = [WaitWrite(held.run, held.epoch, 0, f"k{start + i}", "w", b"", due, b"") for i in range(101)]
+        await shard.runs.record_waits("L1", waits)
+    history = (await shard.stored()).of("history", held.run)
+    assert len(history) == 1000
+    assert history[-1].split(" ")[2] == "k1009"

@@ -6,7 +6,7 @@
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
 --   the next claim, 1 if events wait to be routed, then per run: id, function, epoch, created, begun, attempt, sequence,
---   deaths, input (nil: read it apart), memos flat (or their size in bytes: read them apart)
+--   deaths, input (nil: read it apart), memos flat (nil: none; a number: so many bytes, read them apart)
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- The same (lease, number) returns the same runs, so a lost reply loses none. A claim that finds nothing writes nothing.
 -- A run that saw two deaths of its worker is claimed only by a child that claims nothing else (`alone` 1, and nothing held).
@@ -16,16 +16,20 @@ local known = redis.call('HMGET', lease(lease_id), 'claim', 'claimed', 'alone')
 local counts = redis.call('HMGET', meta, 'sent', 'routed')
 local unrouted = counts[1] ~= counts[2] and 1 or 0
 
+-- What a run is counted with besides its input, memos and output: its keys and fields.
+local BESIDES = 400
 local budget = budget_bytes
-local function described(id, v, epoch, begun)
-  local given = redis.call('GET', input(id))
-  if given and #given > budget then given = false else budget = budget - #(given or '') end
-  local size, memos = tonumber(v[7] or 0), {}
-  if size > budget then
-    memos = size
-  elseif size > 0 or v[9] then
-    memos = redis.call('HGETALL', steps(id))
-    budget = budget - size
+local function described(id, v, epoch, begun, given)
+  local input_bytes, memos = #(given or ''), false
+  if input_bytes > budget then given = false else budget = budget - input_bytes end
+  if v[6] or v[9] then
+    local size = tonumber(v[7] or 0) - BESIDES - input_bytes
+    if size > budget then
+      memos = size
+    else
+      memos = redis.call('HGETALL', steps(id))
+      budget = budget - size
+    end
   end
   return {id, v[3], epoch, v[4], begun, tonumber(v[5] or 0), tonumber(v[6] or 0), tonumber(v[8] or 0), given, memos}
 end
@@ -38,7 +42,7 @@ if tonumber(known[1] or -1) == number then
   for id, epoch in string.gmatch(known[2], '(%S+):(%d+)') do
     local v = redis.call('HMGET', run(id), unpack(FIELDS))
     if v[1] == 'r' and v[11] == lease_id and v[2] == epoch then
-      again[#again + 1] = described(id, v, tonumber(epoch), v[10])
+      again[#again + 1] = described(id, v, tonumber(epoch), v[10], redis.call('GET', input(id)))
     end
   end
   return {now, known[3] and 1 or 0, skip, unrouted, again}
@@ -49,11 +53,18 @@ local function take(id)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return end
   local epoch = tonumber(v[2] or 0) + 1
-  redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch, 'b', v[10] or now_text)
+  local epoch_text = string.format('%d', epoch)
+  local given = redis.call('GET', input(id))
+  if v[10] then
+    redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text)
+  else
+    local bytes = string.format('%d', BESIDES + #(given or ''))
+    redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
+  end
   if v[12] then redis.call('HDEL', run(id), 'd') end
   members[#members + 1] = id
-  claimed[#claimed + 1] = id .. ':' .. epoch
-  runs[#runs + 1] = described(id, v, epoch, v[10] or now)
+  claimed[#claimed + 1] = id .. ':' .. epoch_text
+  runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
 end
 local function remember_claim()
   if #members == 0 then return end

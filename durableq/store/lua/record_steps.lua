@@ -1,23 +1,28 @@
 -- record_steps: write what steps came to, first write wins.
 -- transition: RUNNING -> RUNNING
--- keys: meta, leases, lease(lease), run(id), steps(id), history(id), news(id), timers
--- include: alive, holds, newer, remember, end_alone
+-- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers
+-- include: alive, holds, newer, end_alone
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, note:bytes
--- returns: server time in ms, then per item: number, its time in ms, newer results flat (key, memo); or STALE
+-- returns: server time in ms, then per item: its number, if it was written now and nothing else is newer; or number, its time
+--   in ms, newer results flat (key, memo); or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- Sent twice, or by a late attempt: the memo that is there answers. A step whose retry was pending ends it, timer and all.
+-- The note is for screens. It lies in the memo, not in the history: a write fewer for each step.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies = {}
+local format = string.format
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, note = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'm', 'x', 'o')
+  local last = tonumber(v[4] or 0)
   -- A holder that has seen more than there is: Redis came back older than it was.
-  if tonumber(v[4] or 0) < seen or not holds(v, lease_id, epoch) then
+  if last < seen or not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
-    local number, at = tonumber(v[4] or 0) + 1, now
-    local memo = number .. ' ' .. now_text .. ' ' .. kind .. ' ' .. blob
+    local number, at = last + 1, now
+    local number_text = format('%d', number)
+    local memo = number_text .. ' ' .. now_text .. ' ' .. kind .. format('%d ', #note) .. note .. blob
     local fresh = redis.call('HSETNX', steps(id), key, memo) == 1
     if not fresh then
       local known_number, known_at, known_kind = string.match(redis.call('HGET', steps(id), key), '^(%d+) (%d+) (%a)')
@@ -32,14 +37,17 @@ for i = 1, ITEMS do
       end
     end
     if fresh then
-      redis.call('HSET', run(id), 'q', number, 'm', tonumber(v[5] or 0) + #memo)
-      remember(id, kind, key, note)
+      redis.call('HSET', run(id), 'q', number_text, 'm', format('%d', tonumber(v[5] or 0) + #memo))
       if v[6] then
         redis.call('HDEL', run(id), 'x')
         end_alone(lease_id, v[6])
       end
     end
-    replies[i] = {number, at, newer(id, v[7], seen)}
+    if fresh and not v[7] then
+      replies[i] = number
+    else
+      replies[i] = {number, at, newer(id, v[7], seen)}
+    end
   end
 end
 return {now, replies}

@@ -11,7 +11,7 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local replies, earliest = {}, nil
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, due_at_ms, note = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 't')
   -- A holder that has seen more than there is: Redis came back older than it was.
   if tonumber(v[4] or 0) < seen or not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
@@ -22,11 +22,9 @@ for i = 1, ITEMS do
     local timer = known_kind == kind and redis.call('ZSCORE', timers, kind .. ' ' .. id .. ' ' .. key)
     local pending = known_kind == kind and (kind == 'r' or kind == 'w')
     if not memo or pending and (timer and tonumber(timer) < due_at_ms or not timer and string.match(memo, '^%d+ %d+ %a (.*)$') ~= blob) then
-      if begin_wait(id, key, kind, blob, due_at_ms) then
-        redis.call('HINCRBY', run(id), 't', 1)
-        remember(id, kind, key, note)
-      end
-      redis.call('HSET', run(id), 'm', tonumber(v[7] or 0) + #blob - (memo and #string.match(memo, '^%d+ %d+ %a (.*)$') or 0))
+      local begun = begin_wait(id, key, kind, blob, due_at_ms)
+      if begun == 1 then remember(id, kind, key, note) end
+      redis.call('HSET', run(id), 't', tonumber(v[8] or 0) + begun, 'm', tonumber(v[7] or 0) + #blob - (memo and #string.match(memo, '^%d+ %d+ %a (.*)$') or 0))
       earliest = math.min(earliest or due_at_ms, due_at_ms)
       if v[6] then
         redis.call('HDEL', run(id), 'x')

@@ -11,16 +11,16 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local replies, earliest = {}, nil
 for i = 1, ITEMS do
   local id, epoch, attempt, due_at_ms, note = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'x', 'o', 'c')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'x', 'o', 'c', 't')
   if not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
-    redis.call('HSET', run(id), 's', 'w', 'a', attempt, 'd', due_at_ms)
-    redis.call('HDEL', run(id), 'l', 'x', 'o')
+    local pending = tonumber(v[8] or 0) + redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
+    redis.call('HSET', run(id), 's', 'w', 'l', '', 'a', attempt, 'd', due_at_ms, 't', pending)
+    if v[5] or v[6] then redis.call('HDEL', run(id), 'x', 'o') end
     if v[6] then redis.call('UNLINK', news(id)) end
     redis.call('SREM', held(lease_id), id)
     redis.call('ZADD', waiting(v[4]), v[7], id)
-    if redis.call('ZADD', timers, due_at_ms, 'd ' .. id) == 1 then redis.call('HINCRBY', run(id), 't', 1) end
     remember(id, 'retry', '-', note)
     end_alone(lease_id, v[5])
     earliest = math.min(earliest or due_at_ms, due_at_ms)

@@ -10,7 +10,7 @@
 -- several items, of which only the `last` one puts it to sleep. A run with a wait that is already over is never put to
 -- sleep: firing took a number, so `seen` is behind. Sent twice: the second finds the run out of hand and says STALE.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
-local replies, earliest, touched = {}, nil, {}
+local replies, earliest, touched, let_go, put_by = {}, nil, {}, {}, {}
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, due_at_ms, note, last = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 'f', 'c', 't')
@@ -25,28 +25,36 @@ for i = 1, ITEMS do
     -- It and Redis do not agree on what happened, and nothing might wake the run: begin its turn anew.
     redis.call('HDEL', run(id), 'l', 'o')
     if v[5] then redis.call('UNLINK', news(id)) end
-    redis.call('SREM', held(lease_id), id)
+    let_go[#let_go + 1] = id
     queue_run(id, v[8], v[9], v[6], touched)
     end_alone(lease_id, v[6])
     replies[i] = 'STALE'
   else
+    local change = {}
     if key ~= '' then
-      if begin_wait(id, key, kind, blob, due_at_ms) then redis.call('HINCRBY', run(id), 't', 1) end
-      redis.call('HSET', run(id), 'm', tonumber(v[7] or 0) + #blob - #(known_blob or ''))
+      local pending = tonumber(v[10] or 0) + begin_wait(id, key, kind, blob, due_at_ms)
+      change = {'t', pending, 'm', tonumber(v[7] or 0) + #blob - #(known_blob or '')}
       earliest = math.min(earliest or due_at_ms, due_at_ms)
       remember(id, kind, key, note)
     end
     if last == 1 then
-      redis.call('HSET', run(id), 's', 'w')
-      redis.call('HDEL', run(id), 'l', 'x', 'o')
+      redis.call('HSET', run(id), 's', 'w', 'l', '', unpack(change))
+      if v[5] or v[6] then redis.call('HDEL', run(id), 'x', 'o') end
       if v[5] then redis.call('UNLINK', news(id)) end
-      redis.call('SREM', held(lease_id), id)
-      redis.call('ZADD', waiting(v[8]), v[9], id)
+      let_go[#let_go + 1] = id
+      local asleep = put_by[v[8]] or {}
+      put_by[v[8]] = asleep
+      asleep[#asleep + 1] = v[9]
+      asleep[#asleep + 1] = id
       end_alone(lease_id, v[6])
+    elseif key ~= '' then
+      redis.call('HSET', run(id), unpack(change))
     end
     replies[i] = ''
   end
 end
+if #let_go > 0 then redis.call('SREM', held(lease_id), unpack(let_go)) end
+for fn, asleep in pairs(put_by) do redis.call('ZADD', waiting(fn), unpack(asleep)) end
 offer(touched)
 if earliest then ring_timers(earliest) end
 return {now, replies}

@@ -6,10 +6,17 @@ local function delete_runs(popped)
   local bytes, keys = 0, {}
   for i = 1, #popped, 2 do
     local id = popped[i]
-    local v = redis.call('HMGET', run(id), 'z', 't')
+    local v = redis.call('HMGET', run(id), 'm', 't', 'q', 'x')
     bytes = bytes + tonumber(v[1] or 0)
     if tonumber(v[2] or 0) > 0 and redis.call('SREM', void, id) == 1 then void_timers(id) end
-    for _, key in ipairs({run(id), input(id), steps(id), history(id), output(id)}) do keys[#keys + 1] = key end
+    keys[#keys + 1] = run(id)
+    keys[#keys + 1] = input(id)
+    keys[#keys + 1] = output(id)
+    -- Without a timer, a result or a death there is nothing that would be in these two.
+    if v[2] or v[3] or v[4] then
+      keys[#keys + 1] = steps(id)
+      keys[#keys + 1] = history(id)
+    end
   end
   if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
   return bytes
