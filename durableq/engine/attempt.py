@@ -47,7 +47,8 @@ class Raised(NamedTuple):
 
 async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised:
     """Execute the body once. Raises only if the task is cancelled from outside."""
-    branch, task = replay.current, current_task()
+    branch = replay.current
+    task = branch.task if branch is not None and branch.task is not None else current_task()
     cancellings = task.cancelling() if task is not None else 0
     if not ask.started_at_ms:
         ask.started_at_ms = replay.port.now_ms()
@@ -82,6 +83,7 @@ async def attempt(replay: Replay, ask: Ask, call: StepCall) -> Returned | Raised
         replay.executing.pop(ask.key, None)
         if branch is not None:
             branch.in_body = False
+        del branch, task  # a cancelled task holds the error, whose traceback holds this frame
     try:
         return _stored(replay, call, returned)
     except BaseException as error:  # the user's own class is asked to hold the value

@@ -79,7 +79,7 @@ class Conductor:
     async def told(self, ask: Ask, memo: Memo) -> Memo:
         """Wait until it is this result's turn."""
         if self._replay.alone:
-            self._replay.answered(memo)
+            self._replay.reading.answered(memo)
             return memo
         self._tell(ask, memo)
         return await self._pending(ask)
@@ -243,7 +243,7 @@ class Conductor:
             else:
                 heappop(self._due)
                 ask.stage = Stage.DONE
-                self._replay.answered(memo)
+                self._replay.reading.answered(memo)
                 self._resolve(ask, memo)
                 return True
         return False

@@ -49,6 +49,18 @@ class _End(NamedTuple):
     error: BaseException | None
 
 
+def _given(what: _Answer | _End) -> Any:
+    """Its value, or raises its error, whose traceback must not hold what holds it: such a cycle waits for the collector."""
+    value, error = what
+    del what
+    try:
+        if error is not None:
+            raise error
+        return value
+    finally:
+        del error
+
+
 class Edge:
     """One thread of user code and the task that serves it."""
 
@@ -103,9 +115,11 @@ class Edge:
             self._next = Pending(loop=replay.loop)
             request = await self._next
             if isinstance(request, _End):
-                if request.error is not None:
-                    raise request.error
-                return request.value
+                self._next = None
+                try:
+                    return _given(request)
+                finally:
+                    del request
             try:
                 value, error = await request(), None
             except Exception as raised:
@@ -115,6 +129,7 @@ class Edge:
                 await Pending(loop=replay.loop)
             self._set_busy(True)
             self._inbox.put(_Answer(value, error))
+            del value, error
 
     def give(self, work: Work) -> None:
         """Have the thread, which is in `call`, execute a body."""
@@ -179,9 +194,10 @@ class Edge:
         tell_loop(self._replay.loop, self._post, request)
         while (order := self._inbox.get()) is not None:
             if isinstance(order, _Answer):
-                if order.error is not None:
-                    raise order.error
-                return order.value
+                try:
+                    return _given(order)
+                finally:
+                    del order
             order()
             del order  # it holds what the body returned
         raise self._interruption()
@@ -193,7 +209,10 @@ class Edge:
             value, error = variables.run(main), None
         except BaseException as raised:
             value, error = None, raised
-        tell_loop(self._replay.loop, self._end, value, error)
+        try:
+            tell_loop(self._replay.loop, self._end, value, error)
+        finally:
+            del value, error  # its traceback holds this frame
 
     def _interruption(self) -> RunInterrupt:
         interrupt = RunInterrupt("the turn is over; durableq will call the function again")

@@ -31,7 +31,9 @@ class Memos:
     def learn(self, key: str, memo: Memo) -> bool:
         """Take in a memo from the store. False if it was known, or is older than what is."""
         known = self.by_key.get(key)
-        if memo.number:
+        if memo.number == self.seen + 1 and not self._ahead:
+            self.seen = memo.number  # as nearly always
+        elif memo.number:
             self._number(memo.number)
         if known is not None:
             if known.number >= memo.number or _is_outdated(memo, known):

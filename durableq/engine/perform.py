@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from durableq.engine.admission import check_place, refuse_late
 from durableq.engine.asks import Ask
 from durableq.engine.attempt import Returned, StepCall, attempt
+from durableq.engine.lookup import look_up
 from durableq.engine.options import StepOptions
 from durableq.engine.phase import LEFT
 from durableq.engine.port import NewWait, StepNote
@@ -45,7 +46,7 @@ async def perform(replay: Replay, call: StepCall) -> Any:
         await refuse_late(replay, call.step_id)
     conductor = replay.conductor
     ask = Ask(call.key, call.step_id, call.op, replay.port.now_ms())
-    memo = replay.look_up(ask)
+    memo = look_up(replay, ask)
     fresh: Returned | None = None
     try:
         if memo is None:

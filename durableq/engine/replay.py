@@ -15,13 +15,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from durableq.engine.asks import Ask
 from durableq.engine.branch import Branch, Root
 from durableq.engine.conductor import Conductor
 from durableq.engine.context import Context
 from durableq.engine.edge import Edge
 from durableq.engine.leaving import leave, swallowed_by
-from durableq.engine.lookup import look_up
 from durableq.engine.naming import Naming
 from durableq.engine.phase import Phase
 from durableq.engine.port import News, NewWait
@@ -30,7 +28,6 @@ from durableq.engine.scope import HERE, Scope
 from durableq.engine.sync import SyncContext
 from durableq.engine.verdict import outcome_of
 from durableq.model.failure import Failure
-from durableq.model.memo import Memo
 from durableq.model.outcome import Abandoned, Failed, Outcome, Suspended
 
 if TYPE_CHECKING:
@@ -126,7 +123,8 @@ class Replay:
             outcome: Outcome | None = None
             while outcome is None and not self._may_restart():
                 if not self._has_news():
-                    await self._woken()
+                    self._signal = self.loop.create_future()
+                    await self._signal
                 if self.phase is Phase.SUSPENDING and self._lost is None and self._end is None:
                     outcome = await self._suspend()
                 else:
@@ -158,6 +156,8 @@ class Replay:
             for branch in self.failed:
                 branch.task = None
             self.failed.clear()
+            for edge in self.edges:
+                edge.interrupt_raised = None
             self.edges.clear()
             self.edge_of.clear()
 
@@ -327,11 +327,3 @@ class Replay:
         if self.root is not None:
             yield self.root
         yield from list(self.branches)
-
-    def answered(self, memo: Memo) -> None:
-        """User code is told this result."""
-        self.reading.answered(memo)
-
-    def look_up(self, ask: Ask) -> Memo | None:
-        """The memo of a step that user code asks for. Raises if the step may not be, or is another one."""
-        return look_up(self, ask)

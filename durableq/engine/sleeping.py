@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from durableq.engine.admission import check_place, refuse_late
 from durableq.engine.asks import Ask
+from durableq.engine.lookup import look_up
 from durableq.engine.phase import LEFT
 from durableq.engine.port import NewWait, StepNote
 from durableq.engine.records import Sleep
@@ -23,7 +24,7 @@ async def sleep(replay: Replay, key: str, step_id: str, op: str, due_at_ms: Call
         await refuse_late(replay, step_id)
     now_ms = replay.port.now_ms()
     ask = Ask(key, step_id, op, now_ms)
-    memo = replay.look_up(ask)
+    memo = look_up(replay, ask)
     try:
         if memo is None:
             await _begin(replay, ask, Sleep(op, step_id, due_at_ms(now_ms)))

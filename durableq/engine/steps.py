@@ -148,7 +148,7 @@ class Step:
         replay.naming.begun(key)
         memo = replay.memos.by_key.get(key)
         if memo is not None and memo.kind is MemoKind.DATA and replay.alone and HERE.get() is self._own:
-            replay.answered(memo)  # the quick way through a replay; everything else takes the long one
+            replay.reading.answered(memo)  # the quick way through a replay; everything else takes the long one
             return value_of(memo, fn, self._options)
         return await perform(replay, StepCall(key, id, "run", fn, partial(fn, *args, **kwargs), self._options))
 

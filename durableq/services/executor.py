@@ -68,12 +68,12 @@ class RunInHand:
     def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
         # Answered with the store's Recorded, which has the same fields.
         return self._committer.add(
-            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, note_of(note))
+            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, str(kind), blob, note_of(note))
         )
 
     def wait(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int, note: StepNote) -> asyncio.Future[int]:
         return self._committer.add(
-            WaitWrite(self.run_id, self.claimed.epoch, self._seen, key, kind.value, blob, due_at_ms, note_of(note)),
+            WaitWrite(self.run_id, self.claimed.epoch, self._seen, key, str(kind), blob, due_at_ms, note_of(note)),
             self._began,
         )
 
@@ -141,45 +141,50 @@ class RunInHand:
                 self._lapsed()
 
     async def _outcome(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
+        if function is None:
+            return None
         try:
-            return await self._turn(function, runs, environment)
+            given, memos = self.claimed.input, self.claimed.memos
+            if given is None:
+                given = await runs.read_input(self.run_id)
+            if not isinstance(memos, dict):
+                memos = await runs.read_memos(self.run_id)
+            execution = self._execution = self._begun(function, given, memos, environment)
+            if self._dropped:
+                return Abandoned(self._dropped)
+            return await execution.run()
         except asyncio.CancelledError:
             raise
         except RedisUnavailable as error:
             return Abandoned(str(error))
+        except CodecError as error:
+            return Failed(Failure.of(error))
         except BaseException as error:
             # No way of going on is known, and none of doing better next time.
             self._log.exception("run.undecided", run_id=self.run_id)
             return Failed(Failure.of(error))
+        finally:
+            self._execution = None  # each holds the other
 
-    async def _turn(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
+    def _begun(
+        self, function: Function[Any], given: bytes, memos: dict[str, Memo], environment: Environment
+    ) -> Execution:
         claimed = self.claimed
-        if function is None:
-            return None
-        try:
-            given = claimed.input if claimed.input is not None else await runs.read_input(claimed.id)
-            memos = claimed.memos if isinstance(claimed.memos, dict) else await runs.read_memos(claimed.id)
-            event = decode_event(given, f"{claimed.created_at_ms}-0")
-        except CodecError as error:
-            return Failed(Failure.of(error))
         run = ClaimedRun(
             claimed.id,
             function.id,
             function.app_id,
-            [event],
+            [decode_event(given, f"{claimed.created_at_ms}-0")],
             claimed.attempt,
             claimed.sequence,
             memos,
             claimed.created_at_ms,
             len(given),
         )
-        self._execution = execution = Execution(function, run, self, environment)
-        if self._dropped:
-            return Abandoned(self._dropped)
-        try:
-            return await execution.run()
-        finally:
-            self._execution = None  # each holds the other
+        return Execution(function, run, self, environment)
+
+    def _tell_failed(self, failure: Failure) -> None:
+        self._log.warning("run.failed", run_id=self.run_id, function=self.claimed.function, error=failure.name)
 
     async def _write(self, outcome: Outcome | None) -> None:
         run_id, epoch = self.run_id, self.claimed.epoch
@@ -187,7 +192,7 @@ class RunInHand:
             case Completed(blob):
                 await self._committer.add(FinishWrite(run_id, epoch, "c", blob))
             case Failed(failure):
-                self._log.warning("run.failed", run_id=run_id, function=self.claimed.function, error=failure.name)
+                self._tell_failed(failure)
                 await self._committer.add(FinishWrite(run_id, epoch, "f", failure.encode()))
             case AttemptFailed(failure, attempt, delay_ms):
                 due_at_ms = self._clock.now_ms() + delay_ms
@@ -209,5 +214,5 @@ def _recorded(answer: Any) -> Recorded:
 
 def _suspend_write(run_id: str, epoch: int, seen: int, wait: NewWait, *, last: int) -> SuspendWrite:
     return SuspendWrite(
-        run_id, epoch, seen, wait.key, wait.kind.value, wait.blob, wait.due_at_ms, note_of(wait.note), last
+        run_id, epoch, seen, wait.key, str(wait.kind), wait.blob, wait.due_at_ms, note_of(wait.note), last
     )

@@ -153,14 +153,18 @@ def test_a_turn_abandoned_in_a_write_leaves_nothing_to_the_collector(handler: Ha
     assert type(world.outcomes[-1]) is Abandoned
 
 
-def test_a_turn_abandoned_in_a_body_leaves_nothing_to_the_collector() -> None:
+@pytest.mark.parametrize("branches", [0, 2])
+def test_a_turn_abandoned_in_a_body_leaves_nothing_to_the_collector(branches: int) -> None:
     async def function(ctx: Any) -> None:
         async def loses() -> None:
             assert world.execution is not None
             world.execution.abandon()
             await asyncio.sleep(1)
 
-        await ctx.step.run("loses", loses)
+        if branches:
+            await asyncio.gather(*(ctx.step.run("loses", loses) for _ in range(branches)))
+        else:
+            await ctx.step.run("loses", loses)
 
     world = World(function)
     assert run_virtual(left_behind(world)) == {}
@@ -182,3 +186,42 @@ def test_a_replay_leaves_nothing_to_the_collector() -> None:
     world = World(function)
     assert run_virtual(both_turns()) == {}
     assert [type(outcome) for outcome in world.outcomes] == [Suspended, Completed]
+
+
+def plain_returns(_ctx: Any) -> int:
+    return 1
+
+
+def plain_steps(ctx: Any) -> int:
+    first: int = ctx.step.run("one", one)
+    return first + int(ctx.step.run("plain", lambda: 2))
+
+
+def plain_raises(_ctx: Any) -> None:
+    raise ValueError("no")
+
+
+def plain_step_fails(ctx: Any) -> None:
+    ctx.step.run("refuses", refuses)
+
+
+def plain_sleeps(ctx: Any) -> None:
+    ctx.step.sleep("nap", "1h")
+
+
+PLAIN_CASES: list[tuple[Callable[[Any], Any], type[Any]]] = [
+    (plain_returns, Completed),
+    (plain_steps, Completed),
+    (plain_raises, AttemptFailed),
+    (plain_step_fails, Failed),
+    (plain_sleeps, Suspended),
+]
+
+
+@pytest.mark.parametrize(("handler", "outcome"), PLAIN_CASES, ids=[handler.__name__ for handler, _ in PLAIN_CASES])
+def test_a_turn_of_a_def_function_leaves_nothing_to_the_collector(
+    handler: Callable[[Any], Any], outcome: type[Any]
+) -> None:
+    world = World(handler)
+    assert run_virtual(left_behind(world)) == {}
+    assert type(world.outcomes[-1]) is outcome

@@ -149,6 +149,7 @@ class World:
         self.executions += 1
         outcome = await self.execution.run()
         self.port.dead = True
+        self.environment.close()  # or hundreds of idle threads are left to the tests that come later
         self.outcomes.append(outcome)
         return outcome
 
