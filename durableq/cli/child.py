@@ -214,7 +214,8 @@ class _Child:
         while True:
             faulthandler.dump_traceback_later(BLOCKED_AFTER_S, file=self._trace_fd)
             worker = self._worker
-            self._tell({"is": "beat", "in_hand": worker.hand.executing if worker is not None else 0})
+            in_hand, stalled = (worker.hand.executing, worker.stalled()) if worker is not None else (0, "")
+            self._tell({"is": "beat", "in_hand": in_hand, "stalled": stalled})
             if worker is not None:
                 self._collector.look()
                 if loop.time() - turned_s > BLOCKED_AFTER_S:

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "scheduler": ("durableq.cli.scheduler", "Fire timers and rescue runs; any number may run."),
     "send": ("durableq.cli.send", "Send an event."),
     "runs": ("durableq.cli.runs", "List runs, show one."),
+    "health": ("durableq.cli.health", "Look at a health file: for probes."),
     "functions": ("durableq.cli.functions", "List registered functions."),
 }
 

@@ -77,6 +77,18 @@ def eviction_option(command: F) -> F:
     )(command)
 
 
+def health_option(command: F) -> F:
+    """--health-file."""
+    return click.option(
+        "--health-file",
+        default="",
+        metavar="PATH",
+        envvar="DURABLEQ_HEALTH_FILE",
+        show_envvar=True,
+        help="Touch this file every second while the process moves, for `durableq health` to look at.",
+    )(command)
+
+
 def log_options(command: F) -> F:
     """--log-format and --log-level."""
     command = click.option(

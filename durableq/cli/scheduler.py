@@ -10,9 +10,10 @@ import click
 
 from durableq.cli.discovery import check_reference
 from durableq.cli.logs import configure_logs, connection_log
-from durableq.cli.options import EXIT_STATE_LOST, eviction_option, explained, log_options, redis_options
+from durableq.cli.options import EXIT_STATE_LOST, eviction_option, explained, health_option, log_options, redis_options
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
 from durableq.cli.places import find, warn_unverified
+from durableq.services.health import health_file
 from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
 from durableq.words.errors import StateLost
@@ -23,6 +24,7 @@ from durableq.words.telemetry import Log, get_log
 @click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")
 @redis_options
 @eviction_option
+@health_option
 @log_options
 @explained
 def command(
@@ -30,6 +32,7 @@ def command(
     redis_url: str | None,
     namespace: str | None,
     allow_eviction: bool,
+    health_file: str,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -43,10 +46,10 @@ def command(
     configure_logs(log_format, log_level)
     log = get_log(scheduler=os.getpid())
     warn_unverified(found, log)
-    sys.exit(asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, log)))
+    sys.exit(asyncio.run(run_scheduler(found.redis_url, found.namespace, allow_eviction, health_file, log)))
 
 
-async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, log: Log) -> int:
+async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, health: str, log: Log) -> int:
     """A scheduler from start to exit code. Raises what settings and servers are refused with."""
     stopping = told_to_stop()
     code = 0
@@ -66,14 +69,16 @@ async def run_scheduler(redis_url: str, namespace: str, allow_eviction: bool, lo
         await check_server(calls, allow_eviction=allow_eviction)
 
     try:
-        if await unless(stopping, begin()):
-            bell_calls.identity = calls.identity
-            scheduler = Scheduler(calls, bell_calls, log, lost)
-            scheduler.start()
-            log.info("scheduler.working", namespace=namespace)
-            await stopping.wait()
-            ignore_stops()
-            await scheduler.stop()
+        async with health_file(health, log) as ask:
+            if await unless(stopping, begin()):
+                bell_calls.identity = calls.identity
+                scheduler = Scheduler(calls, bell_calls, log, lost)
+                ask(scheduler.unwell)
+                scheduler.start()
+                log.info("scheduler.working", namespace=namespace)
+                await stopping.wait()
+                ignore_stops()
+                await scheduler.stop()
     finally:
         await asyncio.gather(link.close(), bell_link.close())
     log.info("scheduler.left", exit=code)

@@ -13,9 +13,10 @@ import click
 
 from durableq.cli.discovery import named_apps
 from durableq.cli.logs import configure_logs, connection_log
-from durableq.cli.options import eviction_option, explained, log_options, redis_options, seconds
+from durableq.cli.options import eviction_option, explained, health_option, log_options, redis_options, seconds
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
 from durableq.cli.places import find, warn_unverified
+from durableq.services.health import health_file
 from durableq.services.parent import EXIT_OK, Parent
 from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
 from durableq.services.settings import WorkerSettings
@@ -100,6 +101,7 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
     help="The deployment's id. Default: the platform's release, else a hash of the declarations.",
 )
 @eviction_option
+@health_option
 @log_options
 @explained
 def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None, **options: Any) -> None:
@@ -124,6 +126,7 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
         with_scheduler=options["with_scheduler"],
         release=options["release"],
         allow_eviction=options["allow_eviction"],
+        health_file=options["health_file"],
         log_format=options["log_format"],
         log_level=options["log_level"],
     )
@@ -151,11 +154,15 @@ async def run_worker(settings: WorkerSettings, log: Log, stopping: asyncio.Event
         await check_server(calls, allow_eviction=settings.allow_eviction)
 
     try:
-        if await unless(stopping, begin()):
-            parent = Parent(settings, CHILD, Leases(calls), log)
-            async with _scheduling(settings, calls, parent, log):
-                code = await parent.run()
-                ignore_stops()
+        async with health_file(settings.health_file, log) as ask:
+            if await unless(stopping, begin()):
+                parent = Parent(settings, CHILD, Leases(calls), log)
+                ask(parent.unwell)
+                async with _scheduling(settings, calls, parent, log) as scheduler:
+                    if scheduler is not None:
+                        ask(scheduler.unwell)
+                    code = await parent.run()
+                    ignore_stops()
     finally:
         await link.close()
     log.info("worker.left", exit=code)
@@ -163,10 +170,12 @@ async def run_worker(settings: WorkerSettings, log: Log, stopping: asyncio.Event
 
 
 @contextlib.asynccontextmanager
-async def _scheduling(settings: WorkerSettings, calls: Calls, parent: Parent, log: Log) -> AsyncIterator[None]:
+async def _scheduling(
+    settings: WorkerSettings, calls: Calls, parent: Parent, log: Log
+) -> AsyncIterator[Scheduler | None]:
     """A scheduler beside the parent, where one is wanted."""
     if not settings.with_scheduler:
-        yield
+        yield None
         return
     bell_link = open_link(settings.redis_url, "scheduler-bell", blocking_s=BELL_BLOCK_MS / 1000)
     bell_calls = calls_on(bell_link, settings.namespace)
@@ -174,7 +183,7 @@ async def _scheduling(settings: WorkerSettings, calls: Calls, parent: Parent, lo
     scheduler = Scheduler(calls, bell_calls, log, parent.state_lost)
     scheduler.start()
     try:
-        yield
+        yield scheduler
     finally:
         await scheduler.stop()
         await bell_link.close()

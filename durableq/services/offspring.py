@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from durableq.services.blocked import blocking_line
+from durableq.services.health import SILENT_S, STARTING_S
 from durableq.services.pipe import Message, Pipe
 from durableq.words.telemetry import Log
 
@@ -26,6 +27,8 @@ class Offspring:
         """Every lease it ever had that has not been closed; the last one is the living one."""
         self.in_hand = 0
         self.working = False
+        self.stalled = ""
+        """What of its fetching does not move, by its own word; "" for nothing."""
         self.draining = False
         self.kill_reason = ""
         self._log = log
@@ -107,6 +110,13 @@ class Offspring:
     def age_s(self) -> float:
         return self._loop.time() - self.started_at_s
 
+    def unwell(self) -> str:
+        """What of it does not move; "" for nothing. Before its first word it imports its apps, which may take longer."""
+        silent_s = self.silent_s()
+        if silent_s > (SILENT_S if self.beat_at_s > self.started_at_s else STARTING_S):
+            return f"child {self.pid} has been silent for {silent_s:.0f} s"
+        return f"child {self.pid}: {self.stalled}" if self.stalled else ""
+
     def _tell(self, message: Message) -> None:
         if self._pipe is not None:
             self._pipe.tell(message)
@@ -120,6 +130,7 @@ class Offspring:
             self._thread = message["thread"]
         elif what == "beat":
             self.in_hand = message["in_hand"]
+            self.stalled = message["stalled"]
         elif what == "working":
             self.working = True
         self._on_message(self, message)

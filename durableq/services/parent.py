@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 from durableq.services.committer import Retention
+from durableq.services.health import STALLED_S, Watched, stalled
 from durableq.services.offspring import Offspring
 from durableq.services.pipe import Message
 from durableq.services.service import Loop
@@ -56,6 +57,8 @@ class Parent:
         self._interrupts = 0
         self._suspecting: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
+        self._complete_at_s = asyncio.get_running_loop().time()
+        self._fetching: list[Watched] = []
 
     async def run(self) -> int:
         """Start the children and stay until they have left. Returns the exit code."""
@@ -63,6 +66,7 @@ class Parent:
         loop.add_signal_handler(signal.SIGTERM, self._terminate)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         renewer = Loop("renewer", _Renewer(self), self._log, self.state_lost)
+        self._fetching.append(Watched(renewer, self._leases.link))
         watch = Loop("watch", _Watch(self, self._settings.stuck_after_s), self._log, self.state_lost)
         try:
             for _ in range(self._settings.processes):
@@ -86,6 +90,15 @@ class Parent:
             self._log.info(
                 "worker.draining", grace_s=self._settings.grace_s, in_hand=sum(c.in_hand for c in self._children)
             )
+
+    def unwell(self) -> str:
+        """What of this worker does not move, itself and all its children; "" for nothing. Asked every second."""
+        now_s = asyncio.get_running_loop().time()
+        if self._stopping.is_set() or sum(not c.alone for c in self._children) >= self._settings.processes:
+            self._complete_at_s = now_s
+        if now_s - self._complete_at_s > STALLED_S:
+            return f"a child has been missing for {now_s - self._complete_at_s:.0f} s"
+        return stalled(self._fetching) or next((why for child in self._children if (why := child.unwell())), "")
 
     def _terminate(self) -> None:
         self.stop()

@@ -3,7 +3,8 @@
 Parent to child:   {"do": "drain"}                     stop claiming, finish what is in hand, hand back the rest
                    {"do": "drop", "lease": id}         this lease is gone: drop what is in hand, begin another
 Child to parent:   {"is": "leased", "lease": id}       this is what to renew, and to hand back if I die
-                   {"is": "beat", "in_hand": n}        my loop turns (every second)
+                   {"is": "beat", "in_hand": n,        my loop turns (every second)
+                    "stalled": text}                   "", or what of my fetching does not move
                    {"is": "recycle", "why": text}      replace me, and drain me once my successor works
                    {"is": "working"}                   I claim
                    {"is": "suspects"}                  runs wait that must be executed alone

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from durableq.services.committer import Retention
+from durableq.services.health import Watched, stalled
 from durableq.services.janitor import Ages, Janitor
 from durableq.services.rescuer import Rescuer
 from durableq.services.service import Loop
@@ -42,16 +43,23 @@ class Scheduler:
         kept = retention or Retention()
         self._waker = Loop("waker", Waker(Timers(calls)), log, on_state_lost)
         janitor = Loop("janitor", Janitor(Upkeep(calls), Registry(calls), log, ages or Ages()), log, on_state_lost)
-        self._loops = [
-            self._waker,
-            Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost),
-            janitor,
-            Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker), log, on_state_lost),
-        ]
+        rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
+        timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker), log, on_state_lost)
+        self._loops = [self._waker, rescuer, janitor, timer_bell]
+        # Not the janitor: one round of its is many calls, which a slow Redis may stretch beyond any bound.
+        self._fetching = (
+            Watched(self._waker, calls.link),
+            Watched(rescuer, calls.link),
+            Watched(timer_bell, bell_calls.link),
+        )
 
     def start(self) -> None:
         for loop in self._loops:
             loop.start()
+
+    def unwell(self) -> str:
+        """What of it does not move; "" for nothing."""
+        return stalled(self._fetching)
 
     async def stop(self) -> None:
         """Stop at once: every effect is one script, so there is nothing to finish."""

@@ -31,6 +31,11 @@ class Loop:
         self._on_state_lost = on_state_lost
         self._hint = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._round_at_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     def start(self) -> None:
         self._running = asyncio.get_running_loop().create_task(self._turn(), name=f"durableq-{self._name}")
@@ -43,10 +48,17 @@ class Loop:
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait((self._running,))
+            self._round_at_s = None
+
+    def busy_s(self) -> float:
+        """For how long it has been in one round; 0 between two, and once stopped."""
+        return 0.0 if self._round_at_s is None else asyncio.get_running_loop().time() - self._round_at_s
 
     async def _turn(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             self._hint.clear()
+            self._round_at_s = clock()
             try:
                 delay_s = await self._service.run_once()
             except StateLost as lost:
@@ -61,6 +73,7 @@ class Loop:
                 self._log.exception("service.failed", service=self._name)
                 delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
             if delay_s > 0:
+                self._round_at_s = None
                 try:
                     async with asyncio.timeout(delay_s):
                         await self._hint.wait()

@@ -25,6 +25,7 @@ from durableq.services.committer import Committer, Retention
 from durableq.services.doubt import Doubt
 from durableq.services.executor import RunInHand
 from durableq.services.hand import Hand
+from durableq.services.health import Watched, stalled
 from durableq.services.listener import QUIET_MS, Listener
 from durableq.services.reconciler import Reconciler
 from durableq.services.router import Router
@@ -129,6 +130,11 @@ class Worker:
         self._listening = Loop("listener", listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
         self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
+        # Not the router: a round of its lasts as long as there is a backlog, and any other worker routes as well.
+        self._fetching = (
+            Watched(self._claiming, calls.link, at_rest=lambda: self.hand.room <= 0),
+            Watched(self._listening, bell_calls.link),
+        )
 
     async def start(self) -> None:
         """Begin the lease, then the loops. Raises what registering raises."""
@@ -138,6 +144,10 @@ class Worker:
             loops.append(self._routing)
         for loop in loops:
             loop.start()
+
+    def stalled(self) -> str:
+        """What of its fetching does not move; "" for nothing, and once it is leaving."""
+        return "" if self._leaving else stalled(self._fetching)
 
     def reconnected(self) -> None:
         """The connection is back: look for strangers, and for what was missed."""

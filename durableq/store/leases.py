@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from durableq.store.calls import Calls
+from durableq.store.link import Link
 
 LEASE_MS: Final = 10_000
 RENEW_EVERY_S: Final = 2.0
@@ -28,6 +29,11 @@ class Leases:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+
+    @property
+    def link(self) -> Link:
+        """The connection that these verbs wait for."""
+        return self._calls.link
 
     async def register_lease(
         self,

@@ -97,6 +97,7 @@ class Link:
         self._answered = 0
         self._closed = False
         self._up = False
+        self._up_at_s = self._loop.time()
         self._ever_up = False
         self._keeper: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
@@ -106,6 +107,13 @@ class Link:
     def up(self) -> bool:
         """Whether the last thing known is that the connection works."""
         return self._up
+
+    @property
+    def answering_s(self) -> float:
+        """For how long Redis has been there to answer; 0 while it is away and tried again, or has put off a call."""
+        if self._keeper is not None and not self._keeper.done() and (not self._up or self._postponed):
+            return 0.0
+        return self._loop.time() - self._up_at_s
 
     def run(self, script: Script, base: str, identity: str, now: str, *args: Any) -> asyncio.Future[Reply]:
         """Send a script. The future has its reply, or the exception that its error means."""
@@ -212,6 +220,7 @@ class Link:
             self._ever_up = True
         if up != self._up:
             self._up = up
+            self._up_at_s = self._loop.time()
             if self._on_change is not None:
                 self._on_change(up, reason)
 
