@@ -104,6 +104,11 @@ def memo(raw: bytes) -> Memo:
     return Memo(int(number), int(at_ms), KINDS[kind[:1]], rest[int(kind[1:]) :] if len(kind) > 1 else rest)
 
 
+def result(kind: str, blob: bytes, note: bytes) -> bytes:
+    """What a step came to, as it stands in its memo behind number and time."""
+    return b"%b%d %b%b" % (kind.encode(), len(note), note, blob)
+
+
 def note(raw: bytes) -> bytes:
     """What a memo says to screens; b"" of a wait, whose notes are in the history."""
     _, _, kind, rest = raw.split(b" ", 3)

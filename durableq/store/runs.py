@@ -106,7 +106,10 @@ class Runs:
 
     async def record_steps(self, lease: str, writes: Sequence[StepWrite]) -> Answers:
         """Per item Recorded or STALE."""
-        now_ms, replies = await self._calls.run("record_steps", lease, *chain.from_iterable(writes))
+        items: list[Any] = []
+        for run_id, epoch, seen, key, kind, blob, note in writes:
+            items += (run_id, epoch, seen, key, records.result(kind, blob, note))
+        now_ms, replies = await self._calls.run("record_steps", lease, *items)
         return Answers(now_ms, [_recorded(reply, now_ms) for reply in replies])
 
     async def record_waits(self, lease: str, writes: Sequence[WaitWrite]) -> Answers:

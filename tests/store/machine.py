@@ -18,6 +18,7 @@ from typing import Any
 
 import redis
 
+from durableq.store.records import result
 from durableq.words.ids import run_id
 from tests.store.checked import Checked
 
@@ -164,9 +165,9 @@ class Play:
     def record(self, rng: Random) -> None:
         child, run, epoch, seen = self.in_hand(rng)
         kind, key = rng.choice("dea"), rng.choice("wr") + rng.choice(KEYS)
-        items = [run, epoch, seen, key, kind, rng.choice(BLOBS), b"note"]
+        items = [run, epoch, seen, key, result(kind, rng.choice(BLOBS), b"note")]
         if rng.random() < 0.3:
-            items += [run, epoch, seen, "rk4", "d", b"", b""]
+            items += [run, epoch, seen, "rk4", result("d", b"", b"")]
         self.told(rng, child, run, self.call("record_steps", child.lease, *items))
 
     def wait(self, rng: Random) -> None:
@@ -215,7 +216,9 @@ class Play:
 
     def wrong_holder(self, rng: Random) -> None:
         child, run, epoch, seen = self.in_hand(rng)
-        self.call("record_steps", child.lease, run, epoch + rng.choice([-1, 1]), seen, "wk1", "d", b"wrong epoch", b"")
+        self.call(
+            "record_steps", child.lease, run, epoch + rng.choice([-1, 1]), seen, "wk1", result("d", b"wrong epoch", b"")
+        )
         other = self.child(rng)
         if other is not child:
             self.call("finish_runs", other.lease, 3, 3, run, epoch, "c", b"wrong lease")

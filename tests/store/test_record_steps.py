@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from durableq.model.memo import Memo, MemoKind
-from durableq.store.records import STALE, Recorded
+from durableq.store.records import STALE, Recorded, result
 from durableq.store.runs import Answers, StepWrite, WaitWrite
 from tests.store.guards import check_items_are_answered_apart, check_lease_lost, check_refused, lease_gone, not_in_hand
 from tests.store.shard import DELIVERIES, Held, Shard
@@ -135,7 +137,8 @@ async def test_a_result_beside_news_is_answered_with_its_time_and_a_known_one_wi
     await record(shard, held)
     shard.advance(7)
     writes = [StepWrite(held.run, held.epoch, 1, key, "d", b"", b"") for key in ("k", "other")]
-    raw = await shard.calls.run("record_steps", "L1", *(part for write in writes for part in write))
+    items = [(write.run_id, write.epoch, 1, write.key, result("d", b"", b"")) for write in writes]
+    raw = await shard.calls.run("record_steps", "L1", *chain.from_iterable(items))
     assert raw == [shard.now_ms, [[1, shard.now_ms - 7, []], 2]]
     assert (await shard.runs.record_steps("L1", writes)).items == [
         Recorded(1, shard.now_ms - 7, []),

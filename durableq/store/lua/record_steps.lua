@@ -3,17 +3,18 @@
 -- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers
 -- include: alive, holds, newer, end_alone
 -- args: lease_id:str
--- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, note:bytes
+-- items: id:str, epoch:int, seen:int, key:str, result:bytes
 -- returns: server time in ms, then per item: its number, if it was written now and nothing else is newer; or number, its time
 --   in ms, newer results flat (key, memo); or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- Sent twice, or by a late attempt: the memo that is there answers. A step whose retry was pending ends it, timer and all.
--- The note is for screens. It lies in the memo, not in the history: a write fewer for each step.
+-- A result is what follows a memo's number and time: kind, note and blob, packed by the caller (records.py), since each
+-- argument and each part joined here costs more than it does there. The note is for screens; here it costs no write.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies = {}
 local format = string.format
 for i = 1, ITEMS do
-  local id, epoch, seen, key, kind, blob, note = item(i)
+  local id, epoch, seen, key, result = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'm', 'x', 'o')
   local last = tonumber(v[4] or 0)
   -- A holder that has seen more than there is: Redis came back older than it was.
@@ -22,7 +23,7 @@ for i = 1, ITEMS do
   else
     local number, at = last + 1, now
     local number_text = format('%d', number)
-    local memo = number_text .. ' ' .. now_text .. ' ' .. kind .. format('%d ', #note) .. note .. blob
+    local memo = number_text .. ' ' .. now_text .. ' ' .. result
     local fresh = redis.call('HSETNX', steps(id), key, memo) == 1
     if not fresh then
       local known_number, known_at, known_kind = string.match(redis.call('HGET', steps(id), key), '^(%d+) (%d+) (%a)')
