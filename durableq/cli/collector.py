@@ -30,7 +30,7 @@ class Collector:
         self._low_mb = 0
 
     def settle(self) -> None:
-        """Leave out what was imported, which stays for ever, and look seldom from now on. An app's own threshold stays."""
+        """Leave out what was imported, which stays for ever, and look seldom from now on. What an app has set stays."""
         gc.collect()
         gc.freeze()
         if gc.get_threshold() == self._before:
@@ -40,7 +40,7 @@ class Collector:
     def look(self) -> bool:
         """Collect if the process has grown much since it was last as small as this. Whether it did."""
         now_mb = self._resident_mb()
-        grown = now_mb - self._low_mb >= max(GROWTH_MB, self._low_mb // 4)
+        grown = gc.isenabled() and now_mb - self._low_mb >= max(GROWTH_MB, self._low_mb // 4)
         if grown:
             gc.collect()
             self._low_mb = self._resident_mb()

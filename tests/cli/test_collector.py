@@ -15,6 +15,7 @@ from durableq.cli.collector import COLLECT_AFTER, GROWTH_MB, Collector
 def as_before() -> Iterator[None]:
     threshold = gc.get_threshold()
     yield
+    gc.enable()
     gc.unfreeze()
     gc.set_threshold(*threshold)
 
@@ -78,3 +79,11 @@ def test_a_large_process_may_grow_by_a_quarter() -> None:
     collector.settle()
     assert not collector.look()
     assert collector.look()
+
+
+def test_an_app_that_has_switched_it_off_is_left_alone() -> None:
+    collector = Collector(Process(100, 1_000))
+    gc.disable()
+    collector.settle()
+    assert not collector.look()
+    assert not gc.isenabled()
