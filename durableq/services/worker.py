@@ -39,7 +39,7 @@ from durableq.store.leases import Leases
 from durableq.store.records import Claimed
 from durableq.store.registry import Registry
 from durableq.store.runs import Runs
-from durableq.words.clock import ServerClock, SystemClock
+from durableq.words.clock import Clock, ServerClock, SystemClock
 from durableq.words.errors import DurableqError, StateLost
 from durableq.words.ids import new_token
 from durableq.words.telemetry import Log
@@ -67,23 +67,40 @@ class Tellings(NamedTuple):
     suspects: Callable[[], None]
     lost: Callable[[StateLost], None]
     done: Callable[[], None]
+    quiet: Callable[[], None] = lambda: None
+    """Nothing is claimed any more."""
 
 
 class Worker:
     """One child. `start`, then `drain` once; `in_hand` and `executed` for those who watch."""
 
-    def __init__(self, calls: Calls, bell_calls: Calls, duties: Duties, tell: Tellings, log: Log) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        bell_calls: Calls,
+        duties: Duties,
+        tell: Tellings,
+        log: Log,
+        *,
+        clock: Clock | None = None,
+        runs: Runs | None = None,
+        in_hand: type[RunInHand] = RunInHand,
+    ) -> None:
+        """`clock` and `runs` are this host's, and the verbs over `calls`, unless tests bring others."""
         self._duties = duties
         self._tell = tell
         self._log = log
         self._calls = calls
         self._leases = Leases(calls)
-        self._runs = Runs(calls)
+        self._runs = runs or Runs(calls)
+        self._in_hand = in_hand
         self._events = Events(calls)
-        self._clock = ServerClock(SystemClock())
+        self._host_clock = clock or SystemClock()
+        self._clock = ServerClock(self._host_clock)
         self._lease = ""
         self._leasing: asyncio.Task[None] | None = None
         self._executions: set[asyncio.Task[None]] = set()
+        self._started = 0
         self._lost = False
         self._leaving = False
         self.hand = Hand(1 if duties.alone else duties.concurrency)
@@ -125,7 +142,8 @@ class Worker:
             deliver=self._deliver,
             inbox_gone=self.doubt_lease,
         )
-        self._claiming = Loop("claimer", _Under(self._claimer, self.lease_lost), log, self._state_lost)
+        self._claims = _Under(self._claimer, self.lease_lost)
+        self._claiming = Loop("claimer", self._claims, log, self._state_lost)
         self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
         self._listening = Loop("listener", listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
@@ -135,6 +153,26 @@ class Worker:
             Watched(self._claiming, calls.link, at_rest=lambda: self.hand.room <= 0),
             Watched(self._listening, bell_calls.link),
         )
+
+    async def begin(self) -> None:
+        """Begin the lease, without the loops of `start`: for who turns this worker by hand. Raises what registering raises."""
+        await self._begin_lease()
+
+    async def round(self) -> bool:
+        """By hand, what the loops do when hinted: claim, route, reconcile. Returns whether there was anything to do."""
+        started, routed = self._started, 0
+        if self.hand.room > 0:
+            await self._claims.run_once()
+        if self._routing.take_hint():
+            routed = await self._router.route()
+        if self._reconciling.take_hint():
+            await self._reconciler.run_once()
+        return routed > 0 or self._started > started
+
+    @property
+    def executions(self) -> frozenset[asyncio.Task[None]]:
+        """A task for each run in hand, from its claim to the confirmation of its last write."""
+        return frozenset(self._executions)
 
     async def start(self) -> None:
         """Begin the lease, then the loops. Raises what registering raises."""
@@ -183,6 +221,7 @@ class Worker:
     async def drain(self, grace_s: float) -> None:
         """Stop claiming, let what is in hand go on for up to `grace_s`, hand the rest back with the lease."""
         await self.stop_claiming()
+        self._tell.quiet()
         if self._executions:
             await asyncio.wait(self._executions, timeout=grace_s)
         self.hand.drop_all("this worker is leaving")
@@ -214,11 +253,12 @@ class Worker:
     # --- what the loops are told
 
     def _start(self, claimed: Claimed, _alone: bool) -> None:
-        held = RunInHand(claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint)
+        held = self._in_hand(claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint)
         self.hand.add(held)
         function = self._duties.functions.get(claimed.function)
         executing = asyncio.get_running_loop().create_task(held.execute(function, self._runs, self.environment))
         self._executions.add(executing)
+        self._started += 1
         executing.add_done_callback(self._executions.discard)
 
     def _deliver(self, run_id: str, key: str, memo: Memo) -> None:
@@ -237,7 +277,7 @@ class Worker:
         self._routing.hint()
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
-        return await send(self._events, Prepared(events, limits, SystemClock()), patience_s=None)
+        return await send(self._events, Prepared(events, limits, self._host_clock), patience_s=None)
 
     async def _note_doing(self, _run_id: str, step_id: str) -> None:
         """Name the step in Redis before it begins: it may take this process with it at once."""

@@ -79,3 +79,9 @@ class Events:
             "route_events", after, upto, registry, entries, trim_above, *chain.from_iterable(decisions)
         )
         return reply[0], reply[1] == 1
+
+
+async def read_entries(calls: Calls) -> list[Entry]:
+    """Every entry that the stream still has, oldest first."""
+    key = calls.key("events")
+    return [Entry(entry.decode(), fields[1]) for entry, fields in await calls.read("XRANGE", key, "-", "+")]

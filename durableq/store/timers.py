@@ -29,6 +29,11 @@ class Timers:
         now_ms, fired, next_ms = await self._calls.run("fire_timers", limit)
         return Fired(now_ms, fired, None if next_ms < 0 else next_ms)
 
+    async def next_at_ms(self) -> int | None:
+        """When the earliest timer is due; None when there is none."""
+        head = await self._calls.read("ZRANGE", self._calls.key("timers"), 0, 0, "WITHSCORES")
+        return next((int(float(due)) for _, due in pairs(head)), None) if head else None
+
     async def overdue_ms(self) -> int:
         """How late the earliest timer is, in ms; 0 when none is due."""
         head = await self._calls.read("ZRANGE", self._calls.key("timers"), 0, 0, "WITHSCORES")

@@ -1,4 +1,4 @@
-"""What the example app declares, without any server."""
+"""What the example app declares, without any environment."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ def test_a_body_can_be_tested_as_the_plain_function_it_is() -> None:
     assert order.cents == 900
 
 
-def test_the_bank_takes_the_money_of_a_key_once(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("SHOP_DB", str(tmp_path / "shop.sqlite"))
+def test_the_bank_takes_the_money_of_a_key_once() -> None:
     outside.charge_card("key", "visa", 100)
     outside.charge_card("key", "visa", 100)
     assert (outside.calls("charge", "key"), outside.sum_payments()) == (2, 100)

@@ -1,0 +1,84 @@
+"""Crashes that a test plans: the worker dies at the commit that carries a step's result, before it or right after.
+
+It dies as a process does: nothing that it does from there on reaches the server, and whoever rescues its runs is told so.
+Other runs in its hand die with it, at whatever they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from durableq.services.notes import read_note
+from durableq.store.calls import Calls
+from durableq.store.failures import Unavailable
+from durableq.store.runs import Answers, Runs, StepWrite
+from durableq.words.errors import ConfigError
+from durableq.words.ids import check_step_id
+
+
+@dataclass(slots=True)
+class Crash:
+    """One planned death. `recorded`: after the result was recorded, not before."""
+
+    step_id: str
+    recorded: bool
+    happened: bool = False
+
+    def __str__(self) -> str:
+        return f"crash_worker({'after_step' if self.recorded else 'before_record'}={self.step_id!r})"
+
+
+class Crashes:
+    """The crashes of one environment, each once, in the order in which they were planned."""
+
+    def __init__(self) -> None:
+        self._planned: list[Crash] = []
+
+    def add(self, after_step: str | None, before_record: str | None) -> None:
+        """Raises ConfigError."""
+        if (after_step is None) == (before_record is None):
+            raise ConfigError("crash_worker takes one of after_step= and before_record=, the id of a step with a body")
+        if after_step is not None:
+            self._planned.append(Crash(check_step_id(after_step), recorded=True))
+        else:
+            self._planned.append(Crash(check_step_id(before_record), recorded=False))
+
+    def due(self, writes: Sequence[StepWrite], *, recorded: bool) -> Crash | None:
+        """The first planned crash that these writes set off, which has happened then."""
+        planned = [crash for crash in self._planned if crash.recorded is recorded and not crash.happened]
+        if not planned:
+            return None
+        steps = {note.step_id for write in writes if (note := read_note(write.note)) is not None}
+        for crash in planned:
+            if crash.step_id in steps:
+                crash.happened = True
+                return crash
+        return None
+
+    def outstanding(self) -> list[str]:
+        """Those that have not happened, as they were written."""
+        return [str(crash) for crash in self._planned if not crash.happened]
+
+
+class MortalRuns(Runs):
+    """The verbs of a worker that may die at one of them."""
+
+    __slots__ = ("_crashes", "_die")
+
+    def __init__(self, calls: Calls, crashes: Crashes, die: Callable[[str], None]) -> None:
+        super().__init__(calls)
+        self._crashes = crashes
+        self._die = die
+
+    async def record_steps(self, lease: str, writes: Sequence[StepWrite]) -> Answers:
+        self._crash(writes, recorded=False)
+        answers = await super().record_steps(lease, writes)
+        self._crash(writes, recorded=True)
+        return answers
+
+    def _crash(self, writes: Sequence[StepWrite], *, recorded: bool) -> None:
+        crash = self._crashes.due(writes, recorded=recorded)
+        if crash is not None:
+            self._die(str(crash))
+            raise Unavailable(str(crash), maybe_applied=recorded)
