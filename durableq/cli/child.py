@@ -160,9 +160,11 @@ class _Child:
         self._worker = Worker(calls, bell_calls, duties, tell, self._log)
         await self._worker.start()
         self._collector.settle()
+        watching = asyncio.create_task(self._collector.watch())
         self._tell({"is": "working"})
         await self._leaving.wait()
         await self._worker.drain(settings.grace_s)
+        watching.cancel()
         await asyncio.gather(link.close(), bell_link.close())
 
     # --- to and from the parent
@@ -217,7 +219,6 @@ class _Child:
             in_hand, stalled = (worker.hand.executing, worker.stalled()) if worker is not None else (0, "")
             self._tell({"is": "beat", "in_hand": in_hand, "stalled": stalled})
             if worker is not None:
-                self._collector.look()
                 if loop.time() - turned_s > BLOCKED_AFTER_S:
                     worker.doubt_lease()
                 why = self._reason_to_recycle(worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
@@ -87,3 +88,23 @@ def test_an_app_that_has_switched_it_off_is_left_alone() -> None:
     collector.settle()
     assert not collector.look()
     assert not gc.isenabled()
+
+
+async def test_watching_looks_again_and_again() -> None:
+    looked = asyncio.Event()
+
+    class Growing:
+        mb = 0
+
+        def __call__(self) -> int:
+            Growing.mb += GROWTH_MB
+            if Growing.mb >= 4 * GROWTH_MB:
+                looked.set()
+            return Growing.mb
+
+    watching = asyncio.create_task(Collector(Growing()).watch())
+    garbage = weakref.ref(Node())
+    async with asyncio.timeout(10):
+        await looked.wait()
+    watching.cancel()
+    assert garbage() is None
