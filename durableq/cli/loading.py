@@ -25,20 +25,21 @@ def load_apps(named: Named) -> dict[str, App]:
         AppsRefused: A module cannot be imported or raises, a name is missing or no App, a declaration breaks a rule, an
             app has no functions, or two apps have one id. It holds all reasons.
     """
-    apps, reasons = try_apps(named)
+    reasons: list[Reason] = []
+    apps = try_apps(named, reasons)
     if reasons:
         raise AppsRefused(reasons)
     return apps
 
 
-def try_apps(named: Named) -> tuple[dict[str, App], list[Reason]]:
-    """The apps that could be loaded, and every reason why one could not."""
+def try_apps(named: Named, reasons: list[Reason]) -> dict[str, App]:
+    """The apps that could be loaded. Every reason why one could not is added to `reasons`."""
     for directory in (os.getcwd(), named.directory):
         if directory and directory not in sys.path:
             sys.path.insert(0, directory)
     found: dict[str, App] = {}
-    reasons: list[Reason] = []
     for reference in named.references:
+        before = len(reasons)
         try:
             app = _find(reference)
         except (Exception, SystemExit) as error:
@@ -46,13 +47,12 @@ def try_apps(named: Named) -> tuple[dict[str, App], list[Reason]]:
             continue
         if any(app is known for known in found.values()):
             continue
-        own = [*_namesakes(reference, app, found), *_include(app)]
-        if not own and not app.functions:
-            own.append(_ours(_why_empty(reference, app)))
-        reasons += own
-        if not own:
+        reasons += [*_namesakes(reference, app, found), *_include(app)]
+        if not app.functions and len(reasons) == before:
+            reasons.append(_ours(_why_empty(reference, app)))
+        if len(reasons) == before:
             found[reference] = app
-    return found, reasons
+    return found
 
 
 def _find(reference: str) -> App:

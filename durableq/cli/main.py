@@ -6,15 +6,20 @@ import importlib
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
     "dev": ("durableq.cli.dev", "Server, worker and scheduler in one command, for development."),
     "worker": ("durableq.cli.worker", "Execute runs of one or more apps."),
     "scheduler": ("durableq.cli.scheduler", "Fire timers and rescue runs; any number may run."),
+    "sync": ("durableq.cli.sync", "Make what the apps declare the newest deployment."),
+    "check": ("durableq.cli.check", "Import the apps and tell everything that is wrong with them."),
     "send": ("durableq.cli.send", "Send an event."),
     "runs": ("durableq.cli.runs", "List runs, show one."),
     "health": ("durableq.cli.health", "Look at a health file: for probes."),
     "functions": ("durableq.cli.functions", "List registered functions."),
+    "doctor": ("durableq.cli.doctor", "Check the Redis and the namespace, and say what to mend."),
+    "completion": ("durableq.cli.completion", "Print the script for a shell's completion."),
 }
 
 
@@ -29,6 +34,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click's own asks each command for its help, which would import all of them at every press of the key.
+        named = [
+            CompletionItem(name, help=about) for name, (_, about) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -51,7 +51,9 @@ def namespace_option(command: F) -> F:
         "--namespace",
         metavar="ID",
         default=None,
-        help="The wall within which apps share events. [DURABLEQ_NAMESPACE; default: default]",
+        envvar="DURABLEQ_NAMESPACE",
+        show_envvar=True,
+        help="The wall within which apps share events; 'default' without it.",
     )(command)
 
 
@@ -61,9 +63,47 @@ def _redis_url(order: str) -> Callable[[F], F]:
     )
 
 
+def apps_argument(command: F) -> F:
+    """The apps that a command is for."""
+    return click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")(command)
+
+
+def release_option(command: F) -> F:
+    """--release."""
+    return click.option(
+        "--release",
+        metavar="ID",
+        default="",
+        envvar="DURABLEQ_RELEASE",
+        show_envvar=True,
+        help="The deployment's id. Default: the platform's release, else a hash of the declarations.",
+    )(command)
+
+
+def globs_option(flag: str, variable: str, about: str) -> Callable[[F], F]:
+    """An option of globs: given several times, or several in one, separated by commas or spaces."""
+    return click.option(
+        flag, multiple=True, callback=_split, metavar="GLOB", envvar=variable, show_envvar=True, help=about
+    )
+
+
+def _split(_ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    globs = tuple(glob for text in value for glob in text.replace(",", " ").split())
+    if value and not globs:
+        raise click.BadParameter("is empty: leave it out, or name functions", param=param)
+    return globs
+
+
 def json_option(command: F) -> F:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs. Times are unix ms.")(command)
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        envvar="DURABLEQ_JSON",
+        show_envvar=True,
+        help="Print JSON, for programs. Times are unix ms.",
+    )(command)
 
 
 def eviction_option(command: F) -> F:

@@ -6,10 +6,13 @@ the default. A worker and a scheduler do not read that file: a process that exec
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import click
 
 from durableq.model.config import URL_VARIABLES, Place
 from durableq.store.address import check_url, hide_password
@@ -18,6 +21,8 @@ from durableq.words.telemetry import Log
 
 DEV_DIRECTORY: Final = Path(".durableq")
 URL_FILE: Final = DEV_DIRECTORY / "url"
+RUNNING_FILE: Final = DEV_DIRECTORY / "running"
+"""Locked by every `durableq dev` for as long as it lives: kill -9 leaves the other file, and no lock."""
 
 
 class Found(NamedTuple):
@@ -62,14 +67,21 @@ def find(redis_url: str | None, namespace: str | None, *, or_dev: bool = False) 
     return Found(found.redis_url, found.namespace, origin, found.unverified)
 
 
+_UNVERIFIED: Final = (
+    "Heroku's certificates are self-signed. Write ?ssl_cert_reqs=none or =required into the URL to decide it"
+)
+
+
 def warn_unverified(found: Found, log: Log) -> None:
-    """Say that a certificate is not verified, where the URL did not ask for that."""
+    """Say in the log that a certificate is not verified, where the URL did not ask for that."""
     if found.unverified:
-        log.warning(
-            "redis.unverified",
-            url=hide_password(found.redis_url),
-            hint="Heroku's certificates are self-signed. Write ?ssl_cert_reqs=none or =required into the URL to decide it",
-        )
+        log.warning("redis.unverified", url=hide_password(found.redis_url), hint=_UNVERIFIED)
+
+
+def say_unverified(found: Found) -> None:
+    """The same on stderr."""
+    if found.unverified:
+        click.echo(f"durableq: the certificate of Redis is not verified. {_UNVERIFIED}", err=True)
 
 
 def url_variable(environment: Mapping[str, str]) -> str:
@@ -78,13 +90,46 @@ def url_variable(environment: Mapping[str, str]) -> str:
 
 
 def read_dev_url() -> str | None:
-    """The URL that `durableq dev` has written in this directory, or None."""
+    """The URL that `durableq dev` has written in this directory, or None.
+
+    Raises ConfigError for a file that cannot be read, and for one that was left by a `durableq dev` that is no more. Of
+    those only a socket's is believed: that server outlives a kill -9, and nobody else's can be meant by it.
+    """
     try:
-        return URL_FILE.read_text().strip() or None
+        url = URL_FILE.read_text().strip()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigError(f"{URL_FILE} cannot be read: {error.strerror}. Name a Redis with --redis-url") from None
+    if url and not url.startswith("unix:") and not dev_runs():
+        raise ConfigError(
+            f"{URL_FILE} was left by a `durableq dev` that runs no more: start it again, remove that file, or name a Redis "
+            "with --redis-url"
+        )
+    return url or None
+
+
+def note_dev() -> int:
+    """Note that a `durableq dev` lives here, for as long as the file descriptor that this returns is open."""
+    DEV_DIRECTORY.mkdir(mode=0o700, exist_ok=True)
+    noted = os.open(RUNNING_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(noted, fcntl.LOCK_SH)
+    return noted
+
+
+def dev_runs() -> bool:
+    """Whether a `durableq dev` lives in this directory."""
+    try:
+        noted = os.open(RUNNING_FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(noted, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(noted)
+    return False
 
 
 def write_dev_url(url: str) -> None:
@@ -99,5 +144,9 @@ def write_dev_url(url: str) -> None:
 
 def remove_dev_url(url: str) -> None:
     """Remove it, unless another `durableq dev` has written another one since."""
-    if read_dev_url() == url:
+    try:
+        written = URL_FILE.read_text().strip()
+    except OSError:
+        return
+    if written == url:
         URL_FILE.unlink(missing_ok=True)

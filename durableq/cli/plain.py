@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from durableq.app import App
+from durableq.cli.reasons import Reason
 from durableq.model.event import Event
+from durableq.services.deploying import Deployed
 from durableq.services.views import ErrorView, FunctionView, RunView, StepView
 
 
@@ -63,6 +66,40 @@ def function(view: FunctionView) -> dict[str, Any]:
         "workers": view.workers,
         "faults": view.faults,
         "last_fault": view.last_fault or None,
+    }
+
+
+def deployed(done: Deployed) -> dict[str, Any]:
+    """What a deployment changed."""
+    return {
+        "app": done.app,
+        "release": done.release,
+        "functions": done.functions,
+        "added": done.added,
+        "changed": [
+            {
+                "function": name,
+                "options": [
+                    {"option": change.option, "before": plain(change.before), "after": plain(change.after)}
+                    for change in changes
+                ],
+            }
+            for name, changes in done.changed.items()
+        ],
+        "removed": done.removed,
+        "lingering": done.lingering,
+    }
+
+
+def checked(apps: Mapping[str, App], reasons: Sequence[Reason]) -> dict[str, Any]:
+    """What `check` found: the apps that can be served, by how they were named, and why others cannot."""
+    return {
+        "ok": not reasons,
+        "apps": [
+            {"app": app.id, "reference": reference, "functions": [each.full_id for each in app.functions.values()]}
+            for reference, app in apps.items()
+        ],
+        "reasons": [{"where": reason.where or None, "reason": reason.text} for reason in reasons],
     }
 
 

@@ -54,16 +54,17 @@ def _innermost(error: BaseException) -> str:
     ]
     own = [frame for frame in frames if not _installed(frame[0])]
     # An app may be installed itself: then the innermost line that is not of the standard library.
-    others = [frame for frame in frames if not frame[0].startswith(_STANDARD) or _in_packages(frame[0])]
+    others = [frame for frame in frames if not frame[0].startswith(_STANDARD) or in_packages(frame[0])]
     chosen = own or others
     return _place(*chosen[-1]) if chosen else ""
 
 
 def _installed(path: str) -> bool:
-    return path.startswith(_STANDARD) or _in_packages(path)
+    return path.startswith(_STANDARD) or in_packages(path)
 
 
-def _in_packages(path: str) -> bool:
+def in_packages(path: str) -> bool:
+    """Whether this file belongs to an installed package."""
     return any(part in _INSTALLED for part in Path(path).parts)
 
 

@@ -37,15 +37,32 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--function", metavar="ID", default=None, help="Only of this function: `app/function`, or `function`.")
+@click.option(
+    "--function",
+    metavar="ID",
+    default=None,
+    envvar="DURABLEQ_RUNS_FUNCTION",
+    show_envvar=True,
+    help="Only of this function: `app/function`, or `function`.",
+)
 @click.option(
     "--status",
     callback=_statuses,
     metavar="S,…",
     default=None,
+    envvar="DURABLEQ_RUNS_STATUS",
+    show_envvar=True,
     help="Only these, separated by commas: queued, running, waiting, completed, failed.",
 )
-@click.option("--limit", type=click.IntRange(1, LIST_MAX), default=20, show_default=True, help="At most so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, LIST_MAX),
+    default=20,
+    show_default=True,
+    envvar="DURABLEQ_RUNS_LIMIT",
+    show_envvar=True,
+    help="At most so many.",
+)
 @json_option
 @redis_or_dev_options
 @explained

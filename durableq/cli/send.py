@@ -18,10 +18,31 @@ from durableq.words.errors import DurableqError, EventError, LimitExceeded, Redi
 
 @click.command("send")
 @click.argument("name")
-@click.option("--data", default="{}", metavar="JSON", help="The event's data, a JSON object; '-' reads it from stdin.")
-@click.option("--id", "event_id", default=None, help="Deduplicates: the same name and id start nothing again for 24 h.")
 @click.option(
-    "--ts", type=int, default=None, metavar="MS", help="Unix ms; in the future it delays the runs that start."
+    "--data",
+    default="{}",
+    show_default=True,
+    metavar="JSON",
+    envvar="DURABLEQ_SEND_DATA",
+    show_envvar=True,
+    help="The event's data, a JSON object; '-' reads it from stdin.",
+)
+@click.option(
+    "--id",
+    "event_id",
+    default=None,
+    envvar="DURABLEQ_SEND_ID",
+    show_envvar=True,
+    help="Deduplicates: the same name and id start nothing again for 24 h.",
+)
+@click.option(
+    "--ts",
+    type=int,
+    default=None,
+    metavar="MS",
+    envvar="DURABLEQ_SEND_TS",
+    show_envvar=True,
+    help="Unix ms; in the future it delays the runs that start.",
 )
 @json_option
 @redis_or_dev_options

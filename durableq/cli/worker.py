@@ -13,23 +13,36 @@ import click
 
 from durableq.cli.discovery import named_apps
 from durableq.cli.logs import configure_logs, connection_log
-from durableq.cli.options import eviction_option, explained, health_option, log_options, redis_options, seconds
+from durableq.cli.options import (
+    apps_argument,
+    eviction_option,
+    explained,
+    globs_option,
+    health_option,
+    log_options,
+    redis_options,
+    release_option,
+    seconds,
+)
 from durableq.cli.patience import ignore_stops, told_to_stop, unless
 from durableq.cli.places import find, warn_unverified
+from durableq.services.burst import Burst
 from durableq.services.health import health_file
 from durableq.services.parent import EXIT_OK, Parent
 from durableq.services.scheduler import BELL_BLOCK_MS, Scheduler
+from durableq.services.service import Loop
 from durableq.services.settings import WorkerSettings
 from durableq.store.calls import Calls
 from durableq.store.leases import Leases
 from durableq.store.opening import calls_on, check_server, open_link, open_patiently
+from durableq.store.work import Work
 from durableq.words.telemetry import Log, get_log
 
 CHILD = (sys.executable, "-m", "durableq.cli.child")
 
 
 @click.command("worker")
-@click.argument("apps", nargs=-1, metavar="[MODULE:APP]...")
+@apps_argument
 @redis_options
 @click.option(
     "--concurrency",
@@ -94,12 +107,15 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
     help="Also do a scheduler's duties.",
 )
 @click.option(
-    "--release",
-    default="",
-    envvar="DURABLEQ_RELEASE",
+    "--burst",
+    is_flag=True,
+    envvar="DURABLEQ_BURST",
     show_envvar=True,
-    help="The deployment's id. Default: the platform's release, else a hash of the declarations.",
+    help="Leave when nothing is ready, in hand or unrouted. Sleepers and retries to come stay.",
 )
+@globs_option("--only", "DURABLEQ_ONLY", "Execute only functions that match, by short or full id. May be given again.")
+@globs_option("--except", "DURABLEQ_EXCEPT", "Do not execute functions that match. May be given again.")
+@release_option
 @eviction_option
 @health_option
 @log_options
@@ -108,7 +124,8 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
     """Execute runs of the apps named MODULE:APP, or in DURABLEQ_APP.
 
     SIGTERM stops claiming, finishes what is in hand for up to --grace, hands the rest back and exits 0.
-    Redis away is waited for.
+    Redis away is waited for. --only and --except choose functions by globs such as 'send-*' or 'shop/*'; the others are
+    registered all the same, for workers that have them.
     """
     named = named_apps(apps)
     found = find(redis_url, namespace)
@@ -124,6 +141,9 @@ def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None,
         max_runs_per_child=options["max_runs_per_child"],
         max_memory_per_child_mb=options["max_memory_per_child"],
         with_scheduler=options["with_scheduler"],
+        burst=options["burst"],
+        only=options["only"],
+        exclude=options["except"],
         release=options["release"],
         allow_eviction=options["allow_eviction"],
         health_file=options["health_file"],
@@ -161,12 +181,28 @@ async def run_worker(settings: WorkerSettings, log: Log, stopping: asyncio.Event
                 async with _scheduling(settings, calls, parent, log) as scheduler:
                     if scheduler is not None:
                         ask(scheduler.unwell)
-                    code = await parent.run()
+                    async with _bursting(settings, calls, parent, log):
+                        code = await parent.run()
                     ignore_stops()
     finally:
         await link.close()
     log.info("worker.left", exit=code)
     return code
+
+
+@contextlib.asynccontextmanager
+async def _bursting(settings: WorkerSettings, calls: Calls, parent: Parent, log: Log) -> AsyncIterator[None]:
+    """Somebody beside the parent who stops it when nothing is left to do, where that is wanted."""
+    if not settings.burst:
+        yield
+        return
+    burst = Burst(Work(calls), parent.leases_at_work, parent.stop, log, timers=settings.with_scheduler)
+    looking = Loop("burst", burst, log, parent.state_lost)
+    looking.start()
+    try:
+        yield
+    finally:
+        await looking.stop()
 
 
 @contextlib.asynccontextmanager

@@ -74,7 +74,11 @@ def test_every_command_and_every_flag_is_explained(path: tuple[str, ...]) -> Non
     assert "--help" in shown.stdout
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path not in {("runs",), ("health",)}], ids=" ".join)
+PLAIN = {("runs",), ("health",), ("check",), ("completion",)}
+"""Those that have nothing to do with Redis, and the group of those that have."""
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path not in PLAIN], ids=" ".join)
 def test_every_command_takes_a_redis_and_a_namespace(path: tuple[str, ...]) -> None:
     flags = {option for parameter in ALL[path].params for option in parameter.opts}
     assert {"--redis-url", "--namespace"} <= flags

@@ -10,7 +10,7 @@ import pytest
 from durableq.app import App
 from durableq.cli.discovery import Named
 from durableq.cli.loading import load_apps, try_apps
-from durableq.cli.reasons import AppsRefused
+from durableq.cli.reasons import AppsRefused, Reason
 from durableq.words.errors import ConfigError
 from tests.cli.project import Project, declares
 
@@ -144,7 +144,8 @@ def test_an_error_in_an_installed_app_has_its_line_as_well(project: Project, mon
 def test_the_other_apps_are_loaded_and_their_faults_told_too(project: Project) -> None:
     project.app("good.py", "good")
     project.write("bad.py", "raise SystemExit(3)")
-    apps, reasons = try_apps(Named(("bad", "good", "worse")))
+    reasons: list[Reason] = []
+    apps = try_apps(Named(("bad", "good", "worse")), reasons)
     assert set(apps) == {"good"}
     assert [str(reason)[:24] for reason in reasons] == ["bad.py:1: SystemExit: 3", "app 'worse': there is no"]
 
