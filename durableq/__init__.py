@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from durableq.model.event import Event
     from durableq.model.function import Function
     from durableq.model.limits import Limits
-    from durableq.model.trigger import EventTrigger
+    from durableq.model.trigger import CronTrigger, EventTrigger
     from durableq.words.errors import (
         CodecError,
         ConfigError,
@@ -49,6 +49,7 @@ __all__ = [
     "CodecError",
     "ConfigError",
     "Context",
+    "CronTrigger",
     "DurableqError",
     "Event",
     "EventError",
@@ -79,6 +80,7 @@ _HOMES: Final = {
     "Backoff": "model.backoff",
     "Client": "client",
     "Context": "engine.context",
+    "CronTrigger": "model.trigger",
     "Event": "model.event",
     "EventTrigger": "model.trigger",
     "Function": "model.function",

@@ -15,7 +15,7 @@ from durableq.model.config import Place
 from durableq.model.event import Event
 from durableq.model.function import Function, check_options
 from durableq.model.limits import Limits
-from durableq.model.trigger import EventTrigger
+from durableq.model.trigger import Trigger
 from durableq.sync import SyncClient
 from durableq.typing_of_handlers import event_type_of
 from durableq.words.errors import ConfigError
@@ -97,7 +97,7 @@ class App:
         self,
         id: str,
         *,
-        triggers: EventTrigger | Sequence[EventTrigger],
+        triggers: Trigger | Sequence[Trigger],
         retries: int = RETRIES,
         backoff: Backoff | None = None,
         name: str | None = None,
@@ -154,7 +154,7 @@ class App:
         self,
         handler: Callable[..., Any],
         function_id: str,
-        triggers: tuple[EventTrigger, ...],
+        triggers: tuple[Trigger, ...],
         retries: int,
         backoff: Backoff | None,
         name: str,

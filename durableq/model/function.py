@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from durableq.model.backoff import Backoff
 from durableq.model.limits import Limits
 from durableq.model.retry import check_retries
-from durableq.model.trigger import EventTrigger
+from durableq.model.trigger import CronTrigger, EventTrigger, Trigger
 from durableq.words import codec
 from durableq.words.errors import ConfigError
 from durableq.words.ids import check_id
@@ -27,7 +27,7 @@ class Function(Generic[R]):
     id: str
     app_id: str
     handler: Callable[..., R]
-    triggers: tuple[EventTrigger, ...]
+    triggers: tuple[Trigger, ...]
     retries: int
     backoff: Backoff | None
     name: str
@@ -61,7 +61,7 @@ class Function(Generic[R]):
 
 def check_options(
     function_id: object, triggers: object, retries: object, backoff: object, name: object
-) -> tuple[str, tuple[EventTrigger, ...], int, Backoff | None, str]:
+) -> tuple[str, tuple[Trigger, ...], int, Backoff | None, str]:
     """Validate a declaration. Raises ConfigError naming the option, the rule and the value."""
     checked_id = check_id("function id", function_id)
     where = f"function {checked_id!r}"
@@ -72,20 +72,27 @@ def check_options(
     return checked_id, _check_triggers(where, triggers), check_retries(retries, where), backoff, name or checked_id
 
 
-def _check_triggers(where: str, triggers: object) -> tuple[EventTrigger, ...]:
-    if isinstance(triggers, EventTrigger):
+def _check_triggers(where: str, triggers: object) -> tuple[Trigger, ...]:
+    if isinstance(triggers, (EventTrigger, CronTrigger)):
         triggers = [triggers]
     if isinstance(triggers, str) or not isinstance(triggers, Sequence):
         raise ConfigError(f"{where}: triggers must be a list such as [EventTrigger('order/created')], not {triggers!r}")
     for trigger in triggers:
-        if not isinstance(trigger, EventTrigger):
-            raise ConfigError(
-                f"{where}: triggers holds {trigger!r}, which is no EventTrigger: write EventTrigger({trigger!r})"
-            )
+        if not isinstance(trigger, (EventTrigger, CronTrigger)):
+            meant = "CronTrigger" if isinstance(trigger, str) and _looks_like_cron(trigger) else "EventTrigger"
+            raise ConfigError(f"{where}: triggers holds {trigger!r}, which is no {meant}: write {meant}({trigger!r})")
     if not 1 <= len(triggers) <= TRIGGERS_MAX:
         raise ConfigError(f"{where}: triggers must hold 1 to {TRIGGERS_MAX} triggers, not {len(triggers)}")
     if len(set(triggers)) < len(triggers):
         raise ConfigError(
             f"{where}: the same trigger stands twice in triggers: {next(t for t in triggers if triggers.count(t) > 1)}"
         )
+    crons: dict[str, CronTrigger] = {}
+    for trigger in triggers:
+        if isinstance(trigger, CronTrigger) and crons.setdefault(trigger.key, trigger) is not trigger:
+            raise ConfigError(f"{where}: two triggers have the same times: {crons[trigger.key]}, and {trigger}")
     return tuple(triggers)
+
+
+def _looks_like_cron(text: str) -> bool:
+    return len(text.split()) in (5, 6) or text.startswith(("@", "TZ=", "CRON_TZ="))

@@ -43,6 +43,8 @@ class RoutingTable:
 
     def _add(self, function: str, declared: Mapping[str, Any]) -> None:
         for stored in declared["triggers"]:
+            if "event" not in stored:
+                continue  # a cron trigger: the ticker's matter
             name = stored["event"]
             try:
                 trigger = EventTrigger.from_map(stored)

@@ -19,12 +19,17 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
  8. Numbers of a run are 1, 2, 3 … without gaps or repeats; the last one is in the run's hash.
  9. A timer leaves `timers` only in the script that performs its effect, or when its run is final.
 10. `routed_upto` only grows; runs of the entries (a, b] are created in the script that moves it from a to b.
-11. A run id is a function of (entry, function), so routing an entry again creates nothing.
+11. A run id is a function of (entry, function), or of (function, trigger, tick), so routing an entry or performing a tick
+    again creates nothing.
 12. A lease that is not in `leases` claims nothing; it leaves `leases` only by being closed or rescued.
 13. No lease is rescued while `beat` shows that everything stood still (Redis away, all processes away) within the last
     lease time.
 14. Every key has an owner or a lifetime: keys of a run go with the run, keys of a lease with the lease, the rest is
     capped, expires, or exists once per namespace, app or function.
+15. A cron trigger of a registered function is in `crons`, with a hash that says what it is and up to where its ticks are
+    settled. That only grows while the trigger is registered, never beyond the server's time, and in the script that
+    creates the runs of the ticks between. No run of a tick is created while another of its trigger is not final, where
+    overlap is 'skip'.                                                                          (register_app, tick_cron)
 
 When adding a transition: add its row here, its script in store/lua with a header that names the same row, its verb in
 store, its row in the model test (tests/store/machine.py), and what dies with it to the invariants above.
@@ -77,6 +82,7 @@ Q, R, W, C, F = State.QUEUED, State.RUNNING, State.WAITING, State.COMPLETED, Sta
 
 TRANSITIONS: Final = (
     Transition(ABSENT, "route_events", (Q, W), "an event starts the run: now, or at the event's future ts"),
+    Transition(ABSENT, "tick_cron", (Q,), "a tick of a cron trigger starts it"),
     Transition(Q, "claim_runs", (R,), "a child takes it under its lease; the epoch grows"),
     Transition(R, "record_steps", (R,), "a step's result or error, first write wins"),
     Transition(R, "record_waits", (R,), "a sleep or a retry's delay begins while the run stays in hand"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import linecache
+import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ _CAUSES_MAX = 5
 _LEAVES_MAX = 10
 
 _Frame = tuple[FrameType, int]
+_FRAME = re.compile(r'  File "(.*)", line (\d+), in ')
+_STANDARD = f"{Path(os.__file__).parent}{os.sep}"
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 def _folder(module: str) -> str:
@@ -53,6 +58,24 @@ def cut(text: str, limit: int) -> str:
 def stack_of(error: BaseException) -> str:
     """The user's frames, then the error; below it what it was raised from, or the errors in a group."""
     return cut("\n".join(_lines(error)), STACK_MAX)
+
+
+def own_line(stack: str) -> str:
+    """`file:line` of the innermost frame in this stack that is neither the standard library's nor an installed package's.
+
+    "" for a stack without frames; where all frames are others', the innermost.
+    """
+    met: list[str] = []
+    own: list[str] = []
+    for line in stack.splitlines():
+        frame = _FRAME.match(line)
+        if frame:
+            met.append(f"{frame[1]}:{frame[2]}")
+            if not frame[1].startswith(_STANDARD) and not any(part in _INSTALLED for part in Path(frame[1]).parts):
+                own.append(met[-1])
+        elif met and not line.startswith(" "):
+            break  # what follows the error is what caused it
+    return (own or met or [""])[-1]
 
 
 def leaves(error: BaseException, limit: int = _LEAVES_MAX) -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""A scheduler: fires timers, rescues runs, keeps house. It owns no truth, so any number may run.
+"""A scheduler: fires timers, performs the ticks of crons, rescues runs, keeps house. It owns no truth, so any number may run.
 
 Two connections: one for scripts, one for the blocking read of the timer bell.
 """
@@ -14,9 +14,11 @@ from durableq.services.health import Watched, stalled
 from durableq.services.janitor import Ages, Janitor
 from durableq.services.rescuer import Rescuer
 from durableq.services.service import Loop
+from durableq.services.ticker import Ticker
 from durableq.services.waker import Waker
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.crons import Crons
 from durableq.store.leases import Leases
 from durableq.store.registry import Registry
 from durableq.store.timers import Timers
@@ -25,6 +27,8 @@ from durableq.words.errors import StateLost
 from durableq.words.telemetry import Log
 
 BELL_BLOCK_MS: Final = 10_000
+TICKER_HINT_S: Final = 0.25
+"""By how much a ring reaches the ticker later, and how often at most: rings for timers come in hundreds a second."""
 
 
 class Scheduler:
@@ -44,8 +48,9 @@ class Scheduler:
         self._waker = Loop("waker", Waker(Timers(calls)), log, on_state_lost)
         janitor = Loop("janitor", Janitor(Upkeep(calls), Registry(calls), log, ages or Ages()), log, on_state_lost)
         rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
-        timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker), log, on_state_lost)
-        self._loops = [self._waker, rescuer, janitor, timer_bell]
+        ticker = Loop("ticker", Ticker(Crons(calls), log), log, on_state_lost)
+        timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker, ticker), log, on_state_lost)
+        self._loops = [self._waker, ticker, rescuer, janitor, timer_bell]
         # Not the janitor: one round of its is many calls, which a slow Redis may stretch beyond any bound.
         self._fetching = (
             Watched(self._waker, calls.link),
@@ -67,14 +72,23 @@ class Scheduler:
 
 
 class _TimerBell:
-    """Turns the timer bell into a hint for the waker."""
+    """Turns the timer bell into a hint for the waker, and a little later for the ticker: new cron triggers ring it too."""
 
-    def __init__(self, bells: Bells, waker: Loop) -> None:
+    def __init__(self, bells: Bells, waker: Loop, ticker: Loop) -> None:
         self._bells = bells
         self._waker = waker
+        self._ticker = ticker
+        self._told = False
 
     async def run_once(self) -> float:
         rung = await self._bells.wait(apps=(), events=False, timers=True, inbox="", block_ms=BELL_BLOCK_MS)
         if rung.timers:
             self._waker.hint()
+            if not self._told:
+                self._told = True
+                asyncio.get_running_loop().call_later(TICKER_HINT_S, self._tell_ticker)
         return 0.0
+
+    def _tell_ticker(self) -> None:
+        self._told = False
+        self._ticker.hint()

@@ -47,6 +47,10 @@ class RegistryChanged(StoreError):
     """The functions have changed since these routing decisions were taken."""
 
 
+class CronMoved(StoreError):
+    """The cron trigger is not where the caller believed: another scheduler was first, or a deployment has changed it."""
+
+
 class BellGone(StoreError):
     """A stream that was to be read is not there: the inbox of a lease that has ended, or somebody has deleted it."""
 
@@ -63,6 +67,7 @@ _OURS: Final = {
     "LEASE_LOST": LeaseLost,
     "CURSOR_MOVED": CursorMoved,
     "REGISTRY_CHANGED": RegistryChanged,
+    "CRON_MOVED": CronMoved,
     "NOGROUP": BellGone,
 }
 

@@ -39,6 +39,16 @@ KEYS: Final = (
     Key("deployments", "deployments:", "app", "hash", "app; 200 newest"),
     Key("absent", "absent:", "app", "zset", "app: functions missing from the newest deployment, and since when"),
     Key("faults", "faults", "", "hash", "one field per function whose trigger could not be evaluated"),
+    # crons
+    Key("crons", "crons", "", "zset", "cron triggers, by when a scheduler must look at them next"),
+    Key("cron", "cron:", "trigger", "hash", "cron trigger: how far its ticks are settled"),
+    Key(
+        "started",
+        "started:",
+        "trigger",
+        "set",
+        "cron trigger: runs that it started, the final ones until its next tick",
+    ),
     # runs
     Key("run", "r:", "id", "hash", "run"),
     Key("input", "i:", "id", "string", "run"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import NamedTuple
 
+from durableq.model.cron import crons_of
 from durableq.store.calls import Calls
 from durableq.store.records import pairs
 
@@ -27,10 +28,9 @@ class Registry:
         self._calls = calls
 
     async def register_app(self, app: str, release: str, functions: Mapping[str, bytes]) -> Registered:
-        """Make a deployment known. Its functions become the app's if it is the newest."""
-        version, number, newest = await self._calls.run(
-            "register_app", app, release, *chain.from_iterable(functions.items())
-        )
+        """Make a deployment known. Its functions become the app's if it is the newest, and their cron triggers tick."""
+        items = chain(functions.items(), crons_of(functions).items())
+        version, number, newest = await self._calls.run("register_app", app, release, *chain.from_iterable(items))
         return Registered(version, number, newest == 1)
 
     async def promote_deployment(self, app: str, release: str) -> bool:

@@ -71,6 +71,11 @@ def run_id(entry_id: str, function_id: str, shard: int) -> str:
     return _base32(at_ms, 10) + _PAIRS[shard & 1023] + _base32(int.from_bytes(digest), 14)
 
 
+def tick_run_id(function_id: str, trigger_key: str, tick_ms: int, shard: int) -> str:
+    """The id of the run that a tick of a cron trigger starts, whoever performs it. No event's run has the same."""
+    return run_id(f"{tick_ms}-{trigger_key}", function_id, shard)
+
+
 def is_run_id(value: str) -> bool:
     """Whether this is written like a run id."""
     return bool(_RUN_ID.match(value))

@@ -44,6 +44,7 @@ def violations(stored: Stored) -> list[str]:
         *_results_are_numbered(stored),
         *_everything_has_an_owner(stored),
         *_counts_agree(stored),
+        *_crons_tick(stored),
     ]
 
 
@@ -65,6 +66,10 @@ def forbidden_changes(before: Stored, after: Stored) -> list[str]:
         for key, memo in before.of("steps", run).items():
             if is_result(memo) and after.of("steps", run).get(key) != memo:
                 found.append(f"7 result {key} of {run}: {memo!r} -> {after.of('steps', run).get(key)!r}")
+    for trigger, was in before.family("cron"):
+        now = after.of("cron", trigger)
+        if now and int(now["upto"]) < int(was["upto"]):
+            found.append(f"15 the ticks of {trigger} went back: {was['upto']} -> {now['upto']}")
     old, new = before.of("meta"), after.of("meta")
     if old and entry_order(new["routed_upto"]) < entry_order(old["routed_upto"]):
         found.append(f"10 routed_upto went back: {old['routed_upto']} -> {new['routed_upto']}")
@@ -242,3 +247,19 @@ def _counts_agree(stored: Stored) -> Iterator[str]:
     behind = [entry for entry, _ in stored.of("events") if entry_order(entry) > entry_order(meta["routed_upto"])]
     if int(meta["sent"]) - int(meta["routed"]) != len(behind):
         yield f"10 sent {meta['sent']}, routed {meta['routed']}, {len(behind)} entries beyond {meta['routed_upto']}"
+
+
+def _crons_tick(stored: Stored) -> Iterator[str]:
+    known = stored.of("crons")
+    hashes = dict(stored.family("cron"))
+    if known.keys() != hashes.keys():
+        yield f"15 crons has {sorted(known)}, there are hashes of {sorted(hashes)}"
+    for trigger, fields in hashes.items():
+        app, _, function = trigger.partition(" ")[0].partition("/")
+        if not {"spec", "upto"} <= fields.keys():
+            yield f"15 {trigger} is {fields}: nobody could tell its ticks"
+        if function not in stored.of("functions", app):
+            yield f"15 {trigger} is of a function that is not registered"
+    for trigger, _ in stored.family("started"):
+        if trigger not in known:
+            yield f"14 started({trigger}) has no owner"

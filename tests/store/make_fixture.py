@@ -18,21 +18,31 @@ from typing import Any
 from durableq.engine.records import Abandonment, Delay, Sleep
 from durableq.model.event import Event, encode_event
 from durableq.model.failure import Failure
+from durableq.model.trigger import CronTrigger
 from durableq.store.calls import SCHEMA
+from durableq.store.crons import Settled, TickWrite
 from durableq.store.events import Decision, NewEvent
 from durableq.store.runs import FinishWrite, RetryWrite, StepWrite, WaitWrite
 from durableq.words import codec
-from durableq.words.ids import event_key, step_key
+from durableq.words.ids import event_key, step_key, tick_run_id
 from tests.servers import REDIS7, Server, ServerPool
 from tests.store.shard import Held, Shard
 
 FIXTURES = Path(__file__).parent / "fixtures"
-SHOP = ("shop/charge", "shop/ship")
+SHOP = ("shop/charge", "shop/ship", "shop/report")
 BOOM = Failure.of(ValueError("card declined"))
 
 
 def event(number: int) -> bytes:
     return encode_event(Event("order/created", {"order": number, "note": "héllo"}, id=f"o{number}"))
+
+
+def report() -> bytes:
+    """A declaration with a cron trigger."""
+    trigger = CronTrigger("0 9 * * *", timezone="Europe/Paris", jitter="30s", overlap="skip")
+    return codec.encode(
+        {"id": "report", "name": "report", "triggers": [trigger.to_map()], "retries": 4, "backoff": None}
+    )
 
 
 def key(step: str) -> str:
@@ -51,7 +61,7 @@ def wait(held: Held, name: str, kind: str, due_at_ms: int) -> WaitWrite:
 async def fill(shard: Shard) -> None:
     """Bring the namespace into a state in which every key and every kind of memo is there."""
     await shard.registry.register_app("shop", "r1", dict.fromkeys(("charge", "ship", "old"), b"\xc1"))
-    await shard.registry.register_app("shop", "r2", dict.fromkeys(("charge", "ship"), b"\xc1"))
+    await shard.registry.register_app("shop", "r2", dict.fromkeys(("charge", "ship"), b"\xc1") | {"report": report()})
     now = shard.now_ms
 
     async def claimed(number: int, lease: str = "child") -> Held:
@@ -109,6 +119,13 @@ async def fill(shard: Shard) -> None:
     await shard.leases.rescue_leases(keep_failed=100, limit=1)
 
     await shard.queued("shop/ship", blob=event(11))  # queued
+
+    (cron,) = (await shard.crons.read_crons(1)).crons  # started by a tick, with one skipped and one missed since
+    for tick in range(cron.upto_ms + 1, cron.upto_ms + 4):
+        write = TickWrite(tick, tick_run_id("shop/report", "key", tick, 0), event(15))
+        missed = int(tick == cron.upto_ms + 3)
+        await shard.crons.tick_cron(cron, Settled(tick, missed, tick + 1, tick + 1), "skip", [] if missed else [write])
+        cron = cron._replace(upto_ms=tick)
 
     entries = await shard.events.send_events([NewEvent(event_key("x", "aside"), 86_400_000, event(12))])
     backlog = await shard.events.unrouted(1)

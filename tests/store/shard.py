@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.crons import Crons
 from durableq.store.events import Decision, Events, NewEvent
 from durableq.store.keys import Keys
 from durableq.store.leases import Leases
@@ -60,6 +61,8 @@ class Faults:
 
 
 class _Faulty:
+    _writer = None  # so that the link has no transport to take over, and its replies come through here
+
     def __init__(self, inner: Any, faults: Faults) -> None:
         self._inner = inner
         self._faults = faults
@@ -89,6 +92,7 @@ class Shard:
         self.bells, self.events, self.leases = Bells(self.calls), Events(self.calls), Leases(self.calls)
         self.reads, self.registry, self.runs = Reads(self.calls), Registry(self.calls), Runs(self.calls)
         self.timers, self.upkeep = Timers(self.calls), Upkeep(self.calls)
+        self.crons = Crons(self.calls)
         self._events = 0
         self._claims: dict[str, int] = {}
 

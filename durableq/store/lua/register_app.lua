@@ -1,11 +1,13 @@
 -- register_app: make a deployment of an app known, and its functions the app's if it is the newest one.
--- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell
--- include: give_number
+-- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell, crons, cron(trigger), started(trigger), timer_bell
+-- include: give_number, drop_crons
 -- args: app:str, release:str
 -- items: name:str, blob:bytes
 -- returns: registry version, the deployment's number, 1 if it is the newest
 -- A deployment is numbered when first seen, so a restart of an old one changes nothing. Functions that the newest one
--- lacks stay, listed as absent, until retire_functions finds no worker that has them.
+-- lacks stay, listed as absent, until retire_functions finds no worker that has them; so do their cron triggers.
+-- An item whose name is 'function key' is a cron trigger of that function, with its spec. One that was there keeps where its ticks
+-- stand, also if its options have changed; a new one ticks from now on.
 local number = tonumber(redis.call('HGET', deployments(app), release))
 local newest = tonumber(redis.call('HGET', deployments(app), '') or 0)
 if not number then
@@ -15,18 +17,32 @@ end
 redis.call('SADD', apps, app)
 local changed = false
 if number == newest then
-  local present = {}
+  local present, scheduled, look = {}, {}, false
   for i = 1, ITEMS do
     local name, blob = item(i)
-    present[name] = true
-    if redis.call('HGET', functions(app), name) ~= blob then
-      redis.call('HSET', functions(app), name, blob)
-      changed = true
+    if string.find(name, ' ', 1, true) then
+      local trigger = app .. '/' .. name
+      scheduled[trigger] = true
+      local spec = redis.call('HGET', cron(trigger), 'spec')
+      if spec ~= blob then
+        redis.call('HSET', cron(trigger), 'spec', blob)
+        redis.call('HSETNX', cron(trigger), 'upto', now_text)
+        redis.call('ZADD', crons, now, trigger)
+        look = true
+      end
+    else
+      present[app .. '/' .. name] = true
+      if redis.call('HGET', functions(app), name) ~= blob then
+        redis.call('HSET', functions(app), name, blob)
+        changed = true
+      end
+      redis.call('ZREM', absent(app), name)
     end
-    redis.call('ZREM', absent(app), name)
   end
+  drop_crons(function(fn, trigger) return present[fn] and not scheduled[trigger] end)
+  if look then redis.call('XADD', timer_bell, 'MAXLEN', 1, '*', 'e', '1') end
   for _, name in ipairs(redis.call('HKEYS', functions(app))) do
-    if not present[name] then redis.call('ZADD', absent(app), 'NX', now, name) end
+    if not present[app .. '/' .. name] then redis.call('ZADD', absent(app), 'NX', now, name) end
   end
 end
 local version = tonumber(redis.call('HGET', meta, 'registry') or 0)

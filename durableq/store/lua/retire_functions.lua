@@ -1,31 +1,28 @@
 -- retire_functions: forget functions that the newest deployment lacks and no living worker has had for some time.
--- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults
+-- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults, crons, cron(trigger), started(trigger)
+-- include: has_worker, drop_crons
 -- args: after_ms:int, only:str
 -- returns: the full ids of the functions retired
 -- Of one app (`only`), or of all where that is ''.
--- Their queued runs stay queued, and are shown as without a worker.
-local retired = {}
-local living = redis.call('ZRANGE', leases, 0, 999)
+-- Their queued runs stay queued, and are shown as without a worker. Their cron triggers go.
+local retired, gone = {}, {}
 for _, app in ipairs(only == '' and redis.call('SMEMBERS', apps) or {only}) do
   local entries = redis.call('ZRANGE', absent(app), 0, 99, 'WITHSCORES')
   for i = 1, #entries, 2 do
     local name, since = entries[i], tonumber(entries[i + 1])
-    local had = false
-    for _, lease_id in ipairs(living) do
-      if redis.call('HEXISTS', lease(lease_id), 'f:' .. app .. '/' .. name) == 1 then
-        had = true
-        break
-      end
-    end
-    if had then
+    if has_worker(app .. '/' .. name) then
       redis.call('ZADD', absent(app), now, name)
     elseif now - since >= after_ms then
       redis.call('ZREM', absent(app), name)
       redis.call('HDEL', functions(app), name)
       redis.call('HDEL', faults, app .. '/' .. name)
       retired[#retired + 1] = app .. '/' .. name
+      gone[app .. '/' .. name] = true
     end
   end
 end
-if #retired > 0 then redis.call('HINCRBY', meta, 'registry', 1) end
+if #retired > 0 then
+  redis.call('HINCRBY', meta, 'registry', 1)
+  drop_crons(function(fn) return gone[fn] end)
+end
 return retired
