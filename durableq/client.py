@@ -25,6 +25,7 @@ from durableq.store.calls import Calls
 from durableq.store.events import Events
 from durableq.store.link import detached
 from durableq.store.opening import calls_on, open_link
+from durableq.store.crons import Crons
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.sync import Portal, SyncClient
@@ -96,7 +97,7 @@ class Client:
         """Every function registered in the namespace, with its triggers, queue, workers and faults."""
         calls = await self._calls(READ_PATIENCE_S)
         async with patience():
-            return await function_views(Registry(calls), Reads(calls))
+            return await function_views(Registry(calls), Reads(calls), Crons(calls))
 
     async def _unheard(self, name: str) -> str | None:
         """None if a registered function is triggered by this name; else the nearest name that one is triggered by, or ""."""

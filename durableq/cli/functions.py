@@ -11,9 +11,11 @@ from durableq.cli.asking import ask
 from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
-from durableq.services.views import FunctionView
+from durableq.services.views import CronView, FunctionView
+from durableq.words.clock import SystemClock
 
 _HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "failed", "workers")
+_CRON_HEAD = ("function", "cron", "next tick", "last tick", "ticks", "skipped", "missed")
 
 
 @click.command("functions")
@@ -21,7 +23,7 @@ _HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "f
 @redis_or_dev_options
 @explained
 def command(as_json: bool, redis_url: str | None, namespace: str | None) -> None:
-    """List registered functions: triggers, runs in each place, and the worker processes that have them."""
+    """List registered functions: triggers, runs in each place, workers that have them, and when crons tick next."""
     found = find(redis_url, namespace, or_dev=True)
 
     async def listed(client: Client) -> list[FunctionView]:
@@ -40,12 +42,26 @@ def command(as_json: bool, redis_url: str | None, namespace: str | None) -> None
 
 def _text(functions: Sequence[FunctionView]) -> str:
     rows = [_row(view) for view in functions]
-    return "\n".join([texts.table(_HEAD, rows), *(line for view in functions for line in _remarks(view))])
+    remarks = [line for view in functions for line in _remarks(view)]
+    crons = [_cron(view, cron) for view in functions for cron in view.crons]
+    tables = [texts.table(_HEAD, rows), *([texts.table(_CRON_HEAD, crons)] if crons else [])]
+    return "\n".join(["\n\n".join(tables), *remarks])
 
 
 def _row(view: FunctionView) -> tuple[str, ...]:
     counts = (view.retries, view.queued, view.waiting, view.completed, view.failed, view.workers)
     return (view.id, ", ".join(view.triggers), *map(str, counts))
+
+
+def _cron(view: FunctionView, cron: CronView) -> tuple[str, ...]:
+    """Times are those of the machine that asks; the expression's are those of its zone."""
+    return (
+        view.id,
+        f"{cron.cron} {cron.timezone}",
+        texts.ahead(cron.due_at_ms, SystemClock().wall_ms()) if cron.due_at_ms else "when a scheduler has looked",
+        f"{texts.when(cron.last_tick_ms)} run {cron.last_run}" if cron.ticks else "-",
+        *map(str, (cron.ticks, cron.skipped, cron.missed)),
+    )
 
 
 def _remarks(view: FunctionView) -> list[str]:

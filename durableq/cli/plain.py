@@ -17,7 +17,7 @@ from durableq.app import App
 from durableq.cli.reasons import Reason
 from durableq.model.event import Event
 from durableq.services.deploying import Deployed
-from durableq.services.views import ErrorView, FunctionView, RunView, StepView
+from durableq.services.views import CronView, ErrorView, FunctionView, RunView, StepView
 
 
 def to_json(value: Any) -> str:
@@ -66,6 +66,23 @@ def function(view: FunctionView) -> dict[str, Any]:
         "workers": view.workers,
         "faults": view.faults,
         "last_fault": view.last_fault or None,
+        "crons": [_cron(cron) for cron in view.crons],
+    }
+
+
+def _cron(cron: CronView) -> dict[str, Any]:
+    return {
+        "cron": cron.cron,
+        "timezone": cron.timezone,
+        "next_tick_ms": cron.next_tick_ms or None,
+        "due_at_ms": cron.due_at_ms or None,
+        "ticks": cron.ticks,
+        "last_tick_ms": cron.last_tick_ms or None,
+        "last_run": cron.last_run or None,
+        "skipped": cron.skipped,
+        "skipped_tick_ms": cron.skipped_tick_ms or None,
+        "missed": cron.missed,
+        "missed_at_ms": cron.missed_at_ms or None,
     }
 
 

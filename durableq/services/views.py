@@ -10,6 +10,7 @@ from durableq.model.failure import Failure
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.run import State
 from durableq.services.notes import Note, read_note
+from durableq.store.crons import CronRow, Crons
 from durableq.store.reads import Reads, RunDetails, RunRow
 from durableq.store.registry import Registry
 from durableq.words import codec
@@ -66,6 +67,27 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class CronView:
+    """A cron trigger. Times in ms, 0: never, or not yet known."""
+
+    cron: str
+    timezone: str
+    next_tick_ms: int
+    due_at_ms: int
+    """When the next tick is performed: later than its time by its jitter. In the past: no scheduler runs, or it is held up."""
+    ticks: int
+    """How many runs it has started."""
+    last_tick_ms: int
+    last_run: str
+    skipped: int
+    """Ticks left out, since a run before was not finished (overlap="skip")."""
+    skipped_tick_ms: int
+    missed: int
+    """Ticks that nobody performed in time, and that catch_up does not ask for."""
+    missed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionView:
     """A registered function. `workers` 0 with `queued` above: nobody can execute it."""
 
@@ -81,6 +103,7 @@ class FunctionView:
     faults: int = 0
     """How often a trigger could not be evaluated."""
     last_fault: str = ""
+    crons: tuple[CronView, ...] = ()
 
 
 def run_view(stored: RunRow | RunDetails) -> RunView:
@@ -191,9 +214,10 @@ def _value(blob: bytes) -> Any:
 RETIRED: Final[dict[str, Any]] = {"name": "(retired)", "triggers": [], "retries": 0}
 
 
-async def function_views(registry: Registry, reads: Reads) -> list[FunctionView]:
+async def function_views(registry: Registry, reads: Reads, crons: Crons) -> list[FunctionView]:
     """Every function of a namespace."""
     _, declarations = await registry.read()
+    ticking = [(row.function, _cron(row)) for row in await crons.listed()]
     faults = await registry.faults()
     leases = await reads.leases()
     found = []
@@ -216,10 +240,31 @@ async def function_views(registry: Registry, reads: Reads) -> list[FunctionView]
                 sum(full_id in lease.functions for lease in leases),
                 count,
                 reason,
+                tuple(view for function, view in ticking if function == full_id),
             )
         )
     return found
 
 
+def _cron(row: CronRow) -> CronView:
+    stored = _value(row.spec)
+    known: dict[str, Any] = stored if isinstance(stored, dict) else {}
+    return CronView(
+        str(known.get("cron", "?")),
+        str(known.get("timezone", "?")),
+        row.next_ms,
+        row.look_at_ms if row.next_ms else 0,
+        row.ticks,
+        row.tick_ms,
+        row.run_id,
+        row.skipped,
+        row.skipped_tick_ms,
+        row.missed,
+        row.missed_at_ms,
+    )
+
+
 def _trigger(stored: dict[str, Any]) -> str:
+    if "cron" in stored:
+        return f"cron {stored['cron']} {stored['timezone']}"
     return f"{stored['event']} if {stored['if']}" if "if" in stored else str(stored["event"])

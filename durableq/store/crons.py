@@ -76,6 +76,11 @@ class CronRow(NamedTuple):
     missed: int
     missed_at_ms: int
 
+    @property
+    def function(self) -> str:
+        """The full id of its function."""
+        return self.trigger.partition(" ")[0]
+
 
 class Crons:
     """The cron triggers of one shard."""

@@ -46,3 +46,8 @@ async def retries(ctx: dq.Context) -> None:
 async def raises(ctx: dq.Context) -> None:
     """Waits for the second attempt of the code outside steps."""
     raise Declined("outside")
+
+
+@app.function("reports", triggers=[dq.CronTrigger("0 9 29 2 *", timezone="Europe/Paris", jitter="30s")])
+async def reports(ctx: dq.Context) -> None:
+    """On a day that is no day of most years."""

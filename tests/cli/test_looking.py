@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.cli.conftest import Demo
+from tests.durableq_command import until
 
 pytestmark = pytest.mark.acceptance
 
@@ -104,3 +108,21 @@ def test_a_function_that_two_letters_are_wrong_in_is_guessed(demo: Demo) -> None
     done = demo.call("runs", "list", "--function", "demo/ads")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "durableq: --function 'demo/ads': no such function here; did you mean 'demo/adds'?\n"
+
+
+def test_cron_triggers_are_listed_with_their_next_tick(demo: Demo) -> None:
+    def ticking() -> Any:
+        (view,) = [view for view in demo.said("functions") if view["id"] == "demo/reports"]
+        return view if view["crons"][0]["due_at_ms"] else None
+
+    view = until(ticking, "a scheduler has looked at the trigger")
+    (cron,) = view["crons"]
+    assert view["triggers"] == ["cron 0 9 29 2 * Europe/Paris"]
+    due = datetime.fromtimestamp(cron["next_tick_ms"] / 1000, ZoneInfo("Europe/Paris"))
+    assert (due.month, due.day, due.hour, due.minute) == (2, 29, 9, 0)
+    assert 0 <= cron["due_at_ms"] - cron["next_tick_ms"] < 30_000
+    assert (cron["ticks"], cron["last_run"], cron["skipped"], cron["missed"]) == (0, None, 0, 0)
+    text = demo.call("functions").stdout
+    assert re.search(
+        r"^demo/reports +0 9 29 2 \* Europe/Paris +20\d\d-02-29 .* \(in \d+d\d*h?\) +- +0 +0 +0$", text, re.M
+    )

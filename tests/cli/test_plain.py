@@ -13,7 +13,7 @@ from hypothesis import given
 
 from durableq.cli import plain
 from durableq.model.event import Event
-from durableq.services.views import ErrorView, FunctionView, RunView, StepView
+from durableq.services.views import CronView, ErrorView, FunctionView, RunView, StepView
 from tests.words.strategies import storable
 
 STEP = StepView("pay", "run", "failed", 2, 1000, 1500, error=ErrorView("Declined", "no", "frames"))
@@ -81,7 +81,28 @@ def test_a_function_has_these_fields() -> None:
         "workers": 0,
         "faults": 0,
         "last_fault": None,
+        "crons": [],
     }
+
+
+def test_a_cron_trigger_has_these_fields() -> None:
+    cron = CronView("0 9 * * *", "Europe/Paris", 2000, 2030, 3, 1000, "01RUN", 1, 900, 0, 0)
+    view = FunctionView("shop/pay", "Pay", ("cron 0 9 * * * Europe/Paris",), 4, 1, 2, 3, 4, 0, crons=(cron,))
+    assert plain.function(view)["crons"] == [
+        {
+            "cron": "0 9 * * *",
+            "timezone": "Europe/Paris",
+            "next_tick_ms": 2000,
+            "due_at_ms": 2030,
+            "ticks": 3,
+            "last_tick_ms": 1000,
+            "last_run": "01RUN",
+            "skipped": 1,
+            "skipped_tick_ms": 900,
+            "missed": 0,
+            "missed_at_ms": None,
+        }
+    ]
 
 
 @pytest.mark.parametrize(
