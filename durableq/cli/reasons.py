@@ -52,19 +52,19 @@ def _innermost(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_PACKAGE, "<"))
     ]
-    own = [frame for frame in frames if not _installed(frame[0])]
     # An app may be installed itself: then the innermost line that is not of the standard library.
-    others = [frame for frame in frames if not frame[0].startswith(_STANDARD) or in_packages(frame[0])]
-    chosen = own or others
+    chosen = [frame for frame in frames if is_users(frame[0])] or [
+        frame for frame in frames if not frame[0].startswith(_STANDARD) or _in_packages(frame[0])
+    ]
     return _place(*chosen[-1]) if chosen else ""
 
 
-def _installed(path: str) -> bool:
-    return path.startswith(_STANDARD) or in_packages(path)
+def is_users(path: str) -> bool:
+    """Whether this file is the user's own: neither ours, nor Python's, nor of an installed package."""
+    return not path.startswith((_PACKAGE, _STANDARD)) and not _in_packages(path)
 
 
-def in_packages(path: str) -> bool:
-    """Whether this file belongs to an installed package."""
+def _in_packages(path: str) -> bool:
     return any(part in _INSTALLED for part in Path(path).parts)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
 
-from durableq.cli.reasons import in_packages
+from durableq.cli.reasons import is_users
 
 _REFUSED: Final = "__durableq_refused__"
 _ERROR: Final = "__durableq_error__"
@@ -48,7 +48,7 @@ class _Finder(MetaPathFinder):
         return spec
 
     def _is_own(self, path: str) -> bool:
-        return not in_packages(path) and any(Path(path).resolve().is_relative_to(root) for root in self._roots)
+        return is_users(path) and any(Path(path).resolve().is_relative_to(root) for root in self._roots)
 
 
 class _Loader(SourceFileLoader):

@@ -8,6 +8,7 @@ import click
 
 from durableq.app import App
 from durableq.cli import plain
+from durableq.cli.asking import ANSWER_S
 from durableq.cli.deployment import declarations_of, release_of
 from durableq.cli.discovery import named_apps
 from durableq.cli.loading import load_apps
@@ -86,9 +87,12 @@ async def _sync(found: Found, apps: list[App], release: str, wait_s: float, allo
     try:
         calls = calls_on(link, found.namespace)
         await open_within(calls, found.redis_url, wait_s, away)
-        await check_server(calls, allow_eviction=allow_eviction)
-        registry = Registry(calls)
-        return [await deploy(registry, app.id, release, declarations_of(app)) for app in apps]
+        async with asyncio.timeout(ANSWER_S):
+            await check_server(calls, allow_eviction=allow_eviction)
+            registry = Registry(calls)
+            return [await deploy(registry, app.id, release, declarations_of(app)) for app in apps]
+    except TimeoutError:
+        raise RedisUnavailable(f"Redis went away, and did not come back within {ANSWER_S:g} s") from None
     finally:
         await link.close()
 

@@ -121,7 +121,7 @@ CHILD = (sys.executable, "-m", "durableq.cli.child")
 @log_options
 @explained
 def command(apps: tuple[str, ...], redis_url: str | None, namespace: str | None, **options: Any) -> None:
-    """Execute runs of the apps named MODULE:APP, or in DURABLEQ_APP.
+    """Execute runs of the apps named MODULE:APP, in DURABLEQ_APP, or in pyproject.toml.
 
     SIGTERM stops claiming, finishes what is in hand for up to --grace, hands the rest back and exits 0.
     Redis away is waited for. --only and --except choose functions by globs such as 'send-*' or 'shop/*'; the others are

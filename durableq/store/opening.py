@@ -53,7 +53,8 @@ async def open_within(
     waited_s, wait_s = 0.0, FIRST_WAIT_S
     while True:
         if patience_s is not None:
-            wait_s = min(wait_s, patience_s - waited_s)
+            # A second at least: no patience is still one attempt.
+            wait_s = max(FIRST_WAIT_S, min(wait_s, patience_s - waited_s))
         try:
             await calls.open(within_s=wait_s)
         except RedisUnavailable as error:

@@ -116,6 +116,15 @@ def test_only_the_chosen_functions_are_waited_for_and_executed(bursts: Bursts) -
     assert bursts.statuses() == {"first completed": 1, "second completed": 21}
 
 
+def test_a_worker_finds_its_app_by_the_projects_file_from_below(bursts: Bursts, project: Project) -> None:
+    project.write("pyproject.toml", '[tool.durableq]\napp = ["shop"]')
+    below = project.write("deep/down/note.txt").parent
+    bursts.demo.send("second")
+    env = environment(DURABLEQ_URL=bursts.demo.url, DURABLEQ_BURST="true")
+    assert durableq("worker", cwd=below, env=env).returncode == 0
+    assert bursts.statuses() == {"second completed": 1}
+
+
 def test_a_glob_that_matches_nothing_is_refused_with_what_there_is(bursts: Bursts, project: Project) -> None:
     env = environment(DURABLEQ_URL=bursts.demo.url, DURABLEQ_EXCEPT="naps secnd")
     done = durableq("worker", "shop", cwd=project.directory, env=env)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from durableq.cli.main import main
+from durableq.cli.salvage import salvaging
 from tests.cli.project import Project, declares
 from tests.durableq_command import durableq, environment
 
@@ -126,3 +129,18 @@ def test_installed_modules_are_imported_as_they_are(project: Project, monkeypatc
     monkeypatch.syspath_prepend(project.directory / "lib/site-packages")
     assert check("installed").exit_code == 0
     assert not hasattr(sys.modules["installed"], "__durableq_refused__")
+
+
+def test_neither_our_modules_nor_pythons_are_rewritten(tmp_path: Path) -> None:
+    finder = salvaging([str(Path(sys.prefix).anchor)], lambda error: None)
+    with finder:
+        for name in ("durableq.cli.dev", "colorsys", "click.testing"):
+            spec = sys.meta_path[0].find_spec(
+                name, sys.modules[name.rpartition(".")[0]].__path__ if "." in name else None
+            )
+            assert spec is not None
+            assert type(spec.loader) is SourceFileLoader, name
+        (tmp_path / "theirs.py").touch()
+        spec = sys.meta_path[0].find_spec("theirs", [str(tmp_path)])
+        assert spec is not None
+        assert type(spec.loader) is not SourceFileLoader

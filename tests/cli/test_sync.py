@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Callable
@@ -150,11 +151,19 @@ def sync(*arguments: str) -> Result:
 
 def test_redis_away_is_waited_for_as_long_as_it_was_told(project: Project) -> None:
     project.app()
-    done = sync("shop", "--redis-url", "redis://127.0.0.1:1", "--wait", "1.5s")
+    done = sync("shop", "--redis-url", "redis://127.0.0.1:1", "--wait", "2s")
     assert (done.exit_code, done.stdout) == (69, "")
     assert "durableq sync: Redis is not reachable" in done.stderr
-    assert "waiting for it (1 of 1.5 s)" in done.stderr
+    assert "waiting for it (1 of 2 s)" in done.stderr
     assert "redis://127.0.0.1:1, from --redis-url" in done.stderr
+
+
+def test_without_patience_there_is_one_attempt(project: Project, empty: Demo) -> None:
+    project.app()
+    assert sync("shop", "--redis-url", empty.url, "--wait", "0").exit_code == 0
+    done = sync("shop", "--redis-url", "redis://127.0.0.1:1", "--wait", "0")
+    assert done.exit_code == 69
+    assert "waiting" not in done.stderr
 
 
 def test_redis_that_comes_in_time_is_enough(
@@ -201,3 +210,17 @@ def test_a_server_that_evicts_is_refused_as_by_a_worker(
     assert done.exit_code == 78
     assert "Set maxmemory-policy to noeviction, or pass --allow-eviction" in done.stderr
     assert sync("shop", "--redis-url", server.url, "--allow-eviction").exit_code == 0
+
+
+def test_redis_that_goes_away_in_between_is_not_waited_for_without_end(
+    project: Project, empty: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    project.app()
+    monkeypatch.setattr("durableq.cli.sync.check_server", silent)
+    monkeypatch.setattr("durableq.cli.sync.ANSWER_S", 0.1)
+    done = sync("shop", "--redis-url", empty.url)
+    assert done.exit_code == 69
+    assert "Redis went away, and did not come back within 0.1 s" in done.stderr
