@@ -2,7 +2,7 @@
 """Proves that what is installed is what is in the repository: builds the wheel, looks into it, imports it elsewhere.
 
 The wheel must hold every file of the package: the Lua scripts and `py.typed` beside the Python. Installed in an
-environment of its own, without any extra, every module must import.
+environment of its own, without any extra, every module must import; but `durableq.testing` must name the extra that it needs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ import durableq
 home = pathlib.Path(durableq.__file__).resolve()
 assert home.is_relative_to(sys.prefix), f"imported {home}, which is not the installed package"
 names = {module.name for module in pkgutil.walk_packages(durableq.__path__, "durableq.")} - {"durableq.__main__"}
+names -= {name for name in names if name.startswith("durableq.testing.")}
 for name in sorted(names):
     importlib.import_module(name)
+try:
+    importlib.import_module("durableq.testing").TestEnv
+except ImportError as error:
+    assert "durableq[testing]" in str(error), error
+else:
+    raise AssertionError("durableq.testing works without its extra: is it installed here?")
 print(f"imported durableq and its {len(names)} modules")
 """
 

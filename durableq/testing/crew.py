@@ -41,6 +41,8 @@ class Crew:
         self._stubs = stubs
         self._crashes = crashes
         self._at_once = at_once
+        self.turns = 0
+        """How many turns of runs have begun."""
         self._worker: _Member | None = None
         self._alone: _Member | None = None
         self._suspects = False
@@ -56,6 +58,7 @@ class Crew:
         executing = self._executing()
         if executing:
             fresh = executing - before
+            self.turns += len(fresh)
             how = asyncio.ALL_COMPLETED if fresh else asyncio.FIRST_COMPLETED
             await asyncio.wait(fresh or executing, timeout=LOOK_EVERY_S, return_when=how)
         for member in self._members:
@@ -82,7 +85,7 @@ class Crew:
     @property
     def progress(self) -> tuple[int, ...]:
         """Changes whenever a body begins or a turn ends."""
-        return self._stubs.begun.total(), *(member.worker.hand.executed for member in self._members)
+        return self._stubs.bodies, *(member.worker.hand.executed for member in self._members)
 
     def in_hand(self) -> list[str]:
         """The runs that are executing."""

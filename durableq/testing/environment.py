@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -13,8 +13,9 @@ from durableq.app import App
 from durableq.model.event import Event
 from durableq.testing.clock import length_ms, starting_ms
 from durableq.testing.errors import EnvFailure
+from durableq.testing.looking import in_loop
 from durableq.testing.looks import Looks
-from durableq.testing.stage import Stage, in_loop
+from durableq.testing.stage import Stage
 from durableq.words.errors import ConfigError, SyncInLoop
 from durableq.words.periods import Duration, to_ms
 
@@ -62,9 +63,7 @@ class TestEnv(Looks):
         super().__init__(Stage(apps, start_ms, patience_s, concurrency), strict=strict)
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
 
-    def send(
-        self, events: Event[Any] | Sequence[Event[Any]] | str, data: Mapping[str, Any] | None = None, /
-    ) -> list[str]:
+    def send(self, events: Event[Any] | Sequence[Event[Any]] | str, data: Any = None, /) -> list[str]:
         """Send an event, a list of them, or `name, data`. Returns the events' ids. Nothing executes yet."""
         given = self._events_given(events, data)
         return self._wait("send(…)", self._stage.send(given))
@@ -85,7 +84,10 @@ class TestEnv(Looks):
         self._wait("advance(…)", self._stage.advance(length_ms("advance", duration)))
 
     def run_to_end(self, *, at_most: Duration = AT_MOST) -> None:
-        """Let time pass until every run is final. Raises EnvFailure when one is not after `at_most`."""
+        """Let time pass until every run is final, but for those that cron ticks start on the way.
+
+        Raises EnvFailure when one is not after `at_most`.
+        """
         self._wait("run_to_end()", self._stage.run_to_end(length_ms("run_to_end at_most", at_most)))
 
     def __enter__(self) -> Self:
@@ -148,9 +150,7 @@ class TestEnv(Looks):
 class AsyncTestEnv(Looks):
     """What `async with TestEnv(app)` gives: the same, with verbs that are awaited. Steps execute in the loop of the test."""
 
-    async def send(
-        self, events: Event[Any] | Sequence[Event[Any]] | str, data: Mapping[str, Any] | None = None, /
-    ) -> list[str]:
+    async def send(self, events: Event[Any] | Sequence[Event[Any]] | str, data: Any = None, /) -> list[str]:
         """As `TestEnv.send`."""
         return await self._stage.send(self._events_given(events, data))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -149,11 +149,11 @@ class Looks:
         return found[0]
 
     def _events_given(
-        self, events: Event[Any] | Sequence[Event[Any]] | str, data: Mapping[str, Any] | None
+        self, events: Event[Any] | Sequence[Event[Any]] | str, data: Any
     ) -> Event[Any] | Sequence[Event[Any]]:
         """What `send` was given, as events. One that nobody listens to is told."""
         if isinstance(events, str):
-            events = Event(events, dict(data or {}))
+            events = Event(events, {} if data is None else data)
         elif data is not None:
             raise ConfigError("send takes data beside an event's name; an Event has its own")
         for event in [events] if isinstance(events, Event) else events:

@@ -7,35 +7,42 @@ each. A duty is whatever a scheduler would do at a time of its own: it says when
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from durableq.app import App
-from durableq.including import import_included
-from durableq.model.event import Event
+from durableq.model.cron import TICK_NAME
+from durableq.model.event import Event, read_head
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
 from durableq.services.sender import Prepared, send
+from durableq.services.ticker import Ticker
 from durableq.services.waker import Waker
 from durableq.store.calls import Calls
+from durableq.store.crons import Crons
 from durableq.store.events import Events
-from durableq.store.reads import Reads
+from durableq.store.reads import Reads, RunRow
 from durableq.store.registry import Registry
-from durableq.store.scripts import load_scripts
+from durableq.store.runs import Runs
 from durableq.store.timers import Timers
+from durableq.testing.apps import declarations_of, have_crons, namespace_of
 from durableq.testing.clock import VirtualClock
 from durableq.testing.crashes import Crashes
 from durableq.testing.crew import Crew
 from durableq.testing.errors import EnvError, EnvFailure
+from durableq.testing.looking import at_once
+from durableq.testing.quiet import OnlyTrouble
 from durableq.testing.server import MemoryServer
 from durableq.testing.stubs import Stubs
 from durableq.words.clock import SystemClock
-from durableq.words.errors import ConfigError
+from durableq.words.telemetry import get_log
 
 T = TypeVar("T")
+
+LEFT_MAX: Final = 1000
+TURNS_MAX: Final = 50_000
+"""At one moment of virtual time: ten times what the largest `send` starts."""
 
 
 class Duty(NamedTuple):
@@ -48,18 +55,19 @@ class Duty(NamedTuple):
 class Stage:
     """One environment: a server, a clock, a crew. Opened in the loop of its first verb, and used in no other."""
 
-    def __init__(self, apps: Sequence[App], now_ms: int | None, patience_s: float, at_once: int) -> None:
+    def __init__(self, apps: Sequence[App], now_ms: int | None, patience_s: float, concurrency: int) -> None:
         self.apps = apps
-        self._declarations = _declarations(apps)
+        self._declarations = declarations_of(apps)
         self.functions = {full_id: place for place, full_id in enumerate(self._declarations)}
         """The place of each, by full id: apps in the order given, functions in that of their declaration."""
         self.table = RoutingTable(0, self._declarations)
+        self._ticks = have_crons(apps)
         self.clock = VirtualClock(SystemClock().wall_ms() if now_ms is None else now_ms)
         self.stubs = Stubs()
         self.crashes = Crashes()
         self._patience_s = patience_s
-        self._server = MemoryServer(self.clock, _namespace(apps), load_scripts())
-        self._crew = Crew(self._server, apps, self.stubs, self.crashes, at_once)
+        self._server = MemoryServer(self.clock, namespace_of(apps))
+        self._crew = Crew(self._server, apps, self.stubs, self.crashes, concurrency)
         self._restore: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._calls: Calls | None = None
@@ -89,6 +97,9 @@ class Stage:
                 await Registry(calls).register_app(app.id, "test", declarations)
             timers = Timers(calls)
             self._duties.append(Duty(timers.next_at_ms, Waker(timers).run_once))
+            if self._ticks:
+                crons = Crons(calls)
+                self._duties.append(Duty(crons.next_at_ms, Ticker(crons, OnlyTrouble(get_log())).run_once))
             await self._crew.begin()
         elif self._loop is not loop:
             raise EnvError("this environment belongs to another event loop: make one in each test")
@@ -100,10 +111,16 @@ class Stage:
         return await send(Events(await self.opened()), prepared)
 
     async def settle(self) -> None:
-        """Execute until nothing is due at this time. Raises EnvFailure when code executes for too long."""
+        """Execute until nothing is due at this time. Raises EnvFailure when code executes for too long, or never rests."""
         await self.opened()
         progress, since_s = self._crew.progress, time.monotonic()
+        turns_max = self._crew.turns + TURNS_MAX
         while True:
+            if self._crew.turns > turns_max:
+                raise EnvFailure(
+                    f"{TURNS_MAX} turns of runs were executed at {self.clock.now:%Y-%m-%d %H:%M:%S} and there are more. "
+                    "Do functions start each other without end?"
+                )
             fired = await self._fire_due()
             if not await self._crew.round() and not fired:
                 return
@@ -126,17 +143,18 @@ class Stage:
         await self.settle()
 
     async def run_to_end(self, at_most_ms: int) -> None:
-        """Let time pass until every run is final. Raises EnvFailure when that takes longer."""
-        calls = await self.opened()
-        until_ms = self.clock.now_ms + at_most_ms
+        """Let time pass until every run is final, but for those of ticks on the way. EnvFailure when that takes longer."""
+        await self.opened()
+        begun_ms = self.clock.now_ms
+        until_ms = begun_ms + at_most_ms
         await self.settle()
         while True:
-            left = await Reads(calls).newest(list(self.functions), [state for state in State if not state.final], 10)
+            left = await self._left(begun_ms)
             if not left:
                 return
             next_ms = await self._next_due_ms()
             if next_ms is None or next_ms > until_ms:
-                named = ", ".join(f"{row.function} {row.id} ({row.state.label})" for row in left)
+                named = ", ".join(f"{row.function} {row.id} ({row.state.label})" for row in left[:10])
                 why = "nothing is due that could end" if next_ms is None else "still not final at the end of at_most:"
                 raise EnvFailure(f"{why} {named}")
             self.clock.move_to(next_ms)
@@ -167,8 +185,6 @@ class Stage:
         if self._ended:
             raise EnvError("this environment has ended: use it inside its `with` block, or in the test of its fixture")
 
-    # --- looking
-
     def look(self, question: Callable[[Calls], Coroutine[Any, Any, T]]) -> T:
         """The answer to a question to the store, at once, also from inside a running loop."""
         self.check_open()
@@ -176,23 +192,7 @@ class Stage:
         async def ask() -> T:
             return await question(self._server.calls())
 
-        if not in_loop():
-            return _run(ask())
-        answers: list[T] = []
-        errors: list[BaseException] = []
-
-        def in_thread() -> None:
-            try:
-                answers.append(_run(ask()))
-            except BaseException as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=in_thread, name="durableq-look")
-        thread.start()
-        thread.join()
-        if errors:
-            raise errors[0]
-        return answers[0]
+        return at_once(ask)
 
     # --- within
 
@@ -209,6 +209,20 @@ class Stage:
                 fired = True
         return fired
 
+    async def _left(self, begun_ms: int) -> list[RunRow]:
+        """Runs that are not final. While time passes there are always further ticks: what they start now does not count."""
+        calls = await self.opened()
+        states = [state for state in State if not state.final]
+        rows = await Reads(calls).newest(list(self.functions), states, LEFT_MAX)
+        if not self._ticks:
+            return rows
+        inputs = [await Runs(calls).read_input(row.id) for row in rows]
+        return [
+            row
+            for row, given in zip(rows, inputs, strict=True)
+            if row.created_at_ms <= begun_ms or read_head(given).name != TICK_NAME
+        ]
+
     async def _stuck(self) -> EnvFailure:
         calls = await self.opened()
         rows = [await Reads(calls).row(run_id) for run_id in self._crew.in_hand()]
@@ -223,44 +237,3 @@ class Stage:
             f"{named}: executing for {self._patience_s:g} s of real time without a step or an end. What does it wait for? "
             "TestEnv(app, patience=…) allows more"
         )
-
-
-def _declarations(apps: Sequence[App]) -> dict[str, bytes]:
-    """What the registry is told of each function, by full id. Raises ConfigError."""
-    if not apps:
-        raise ConfigError("TestEnv takes the app whose functions are tested: TestEnv(app)")
-    for app in apps:
-        if not isinstance(app, App):
-            raise ConfigError(f"TestEnv takes an App, not {app!r}")
-        import_included(app)
-        if not app.functions:
-            raise ConfigError(
-                f"app {app.id!r} has no functions. Import the modules that declare them, or name them in App(include=[…])"
-            )
-    if len({app.id for app in apps}) < len(apps):
-        raise ConfigError(f"TestEnv was given two apps of one id: {', '.join(app.id for app in apps)}")
-    return {function.full_id: function.declaration() for app in apps for function in app.functions.values()}
-
-
-def _namespace(apps: Sequence[App]) -> str:
-    named = {app.namespace for app in apps if app.namespace is not None}
-    if len(named) > 1:
-        raise ConfigError(
-            f"apps of different namespaces never meet: {', '.join(sorted(named))}. Make a TestEnv for each"
-        )
-    return named.pop() if named else "default"
-
-
-def in_loop() -> bool:
-    """Whether an event loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    # With a factory the runner leaves the thread's current event loop as it was.
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        return runner.run(coroutine, context=contextvars.copy_context())

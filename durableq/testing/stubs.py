@@ -39,6 +39,8 @@ class Stubs:
         self._stubs: dict[str, list[Stub]] = {}
         self.begun: Counter[tuple[str, str]] = Counter()
         """How often the body of (run id, step id) has begun."""
+        self.bodies = 0
+        """How many have begun in all."""
 
     def add(self, step_id: str, body: object, returns: object, raises: object, times: int | None) -> None:
         """Raises ConfigError."""
@@ -57,6 +59,7 @@ class Stubs:
     def stand_in(self, run: ClaimedRun, step_id: str, body: Body) -> Body:
         """What to execute for this body: itself, or what the newest stub that is not used up says."""
         self.begun[run.run_id, step_id] += 1
+        self.bodies += 1
         for stub in reversed(self._stubs.get(step_id, ())):
             if stub.left != 0:
                 stub.used += 1

@@ -166,8 +166,23 @@ async def test_the_same_in_an_async_test(app: dq.App) -> None:
             await env.run_until_idle()
 
 
-def test_without_fakeredis_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['fakeredis'] = None; from durableq.testing import TestEnv"
+def test_functions_that_start_each_other_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durableq.testing.stage.TURNS_MAX", 20)
+    app = dq.App("ring")
+
+    @app.function("f", triggers=[dq.EventTrigger("again")])
+    async def f(ctx: dq.Context) -> None:
+        await ctx.step.send_event("again", dq.Event("again"))
+
+    with TestEnv(app) as env:
+        env.send("again")
+        with pytest.raises(EnvFailure, match=r"20 turns of runs were executed at .* Do functions start each other"):
+            env.run_until_idle()
+
+
+@pytest.mark.parametrize("missing", ["fakeredis", "lupa"])
+def test_without_fakeredis_the_extra_is_named(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; from durableq.testing import TestEnv"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert 'pip install "durableq[testing]"' in done.stderr.splitlines()[-1]
 
@@ -175,6 +190,8 @@ def test_without_fakeredis_the_extra_is_named() -> None:
 def test_a_name_that_is_not_there() -> None:
     import durableq.testing
 
+    for name in durableq.testing.__all__:
+        assert getattr(durableq.testing, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Env'"):
         durableq.testing.Env
     assert set(durableq.testing.__all__) <= set(dir(durableq.testing))

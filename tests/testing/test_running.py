@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import pytest
 
 import durableq as dq
 from durableq.testing import TestEnv
 from tests.testing.shop import World
+
+
+@dataclass
+class Number:
+    """What an event holds."""
+
+    n: int
 
 
 def test_nothing_executes_before_it_is_told_to(app: dq.App, world: World) -> None:
@@ -20,6 +28,19 @@ def test_nothing_executes_before_it_is_told_to(app: dq.App, world: World) -> Non
         env.run_until_idle()
         assert env.only_run.status == "waiting"
         assert world.done == ["charge 100"]
+
+
+def test_data_may_be_a_dataclass() -> None:
+    app = dq.App("typed")
+
+    @app.function("double", triggers=[dq.EventTrigger("double")])
+    async def double(ctx: dq.Context[Number]) -> int:
+        return 2 * ctx.event.data.n
+
+    with TestEnv(app) as env:
+        env.send("double", Number(4))
+        env.run_until_idle()
+        assert env.only_run.result == 8
 
 
 def test_events_of_steps_start_further_runs_in_the_same_go(app: dq.App) -> None:

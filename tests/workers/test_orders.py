@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from durableq.testing import TestEnv
 from workers import outside
 
@@ -63,6 +65,20 @@ def test_a_worker_that_dies_before_the_charge_is_recorded_takes_the_money_once(d
     run = durableq_env.run_of("process-order")
     assert outside.calls("charge", f"charge-{run.id}") == 2
     assert (outside.count_payments(), outside.sum_payments()) == (1, 900)
+
+
+@pytest.mark.parametrize("death", ["after_step", "before_record"])
+@pytest.mark.parametrize("step", ["load-order", "charge-card", "print-label", "reserve-tea", "announce", "mail"])
+def test_wherever_a_worker_dies_the_order_is_paid_once_and_told_once(
+    durableq_env: TestEnv, step: str, death: str
+) -> None:
+    durableq_env.crash_worker(**{death: step})
+    durableq_env.send("order/created", order())
+    durableq_env.run_to_end()
+    assert durableq_env.run_of("process-order").result["outcome"] == "shipped"
+    assert outside.sum_payments() == 900
+    assert outside.mails_to("order-7") == ["Your order is on its way: LABEL-7-HOME"]
+    assert durableq_env.step(step).calls == (1 if death == "after_step" else 2)
 
 
 def test_what_is_out_of_stock_is_refunded_and_said(durableq_env: TestEnv) -> None:
