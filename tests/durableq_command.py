@@ -82,6 +82,11 @@ class Running:
             )
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All that it has written."""
         return self._log.read_text()

@@ -1,4 +1,4 @@
-"""What `durableq dev` says to the person who started it: which server runs and where, and the line to paste.
+"""What `durableq dev` says to the person who started it: which server runs and where, what is served, the line to paste.
 
 On stderr, so that stdout stays one log. Said when it is true: the line to paste names an event that a worker waits for.
 """
@@ -6,65 +6,120 @@ On stderr, so that stdout stays one log. Said when it is true: the line to paste
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
-from durableq.cli.places import DEV_DIRECTORY, url_variable
-from durableq.client import Client
-from durableq.services.views import FunctionView
-from durableq.store.address import hide_password
-from durableq.store.opening import calls_on, open_link
+from durableq.cli.places import url_variable
+from durableq.cli.texts import clean, table
+from durableq.store.calls import Calls
+from durableq.store.reads import Reads
+from durableq.store.registry import Registry
 from durableq.store.upkeep import Upkeep
-from durableq.words.errors import DurableqError
+from durableq.words import codec
 
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.05
+FILES_NAMED: Final = 3
+
+Triggers = Mapping[str, Sequence[str]]
+"""By full id of the function, what starts it: an event's name or pattern with its condition, or a cron expression."""
 
 
 def say(text: str) -> None:
-    """One line to the person."""
-    click.echo(f"durableq dev: {text}", err=True)
+    """One line to the person. Lost where there is no terminal any more."""
+    with contextlib.suppress(OSError):
+        click.echo(f"durableq dev: {text}", err=True)
 
 
-async def tell(url: str, namespace: str, *, own: bool) -> None:
-    """Say where the server is as soon as it answers, and what to send as soon as a worker waits for it.
+async def server_name(calls: Calls) -> str:
+    """The server's own name and version."""
+    about = await Upkeep(calls).server()
+    valkey = about.get("valkey_version")
+    return f"Valkey {valkey}" if valkey else f"Redis {about.get('redis_version', 'of an unknown version')}"
 
-    `own`: the server was started here.
+
+async def served(calls: Calls, release: str) -> dict[str, list[str]]:
+    """The functions that a worker of this release has, each with its triggers. Waits until there is such a worker.
+
+    Raises what reading raises.
     """
-    try:
-        name = await _server_name(url, namespace)
-        kept = f", its data in {DEV_DIRECTORY}/" if own else ""
-        say(f"{name} at {hide_password(url)}{kept}")
-        async with Client(url, namespace=namespace) as client:
-            served = await _served(client)
-            while not served:
-                await asyncio.sleep(LOOK_S)
-                served = await _served(client)
-    except DurableqError as error:
-        say(f"what runs cannot be told: {error}")
-        return
-    say(f"ready, {len(served)} function{'s' * (len(served) > 1)}. To send an event, in this directory:")
-    click.echo(f"\n    {paste_line(url, namespace, served)}\n    durableq runs list\n", err=True)
+    while True:
+        rows = await Reads(calls).leases()
+        functions = sorted({function for row in rows if row.release == release for function in row.functions})
+        _, declarations = await Registry(calls).read()
+        if functions and all(function in declarations for function in functions):
+            return {function: _triggers(declarations[function]) for function in functions}
+        await asyncio.sleep(LOOK_S)
 
 
-async def _served(client: Client) -> list[FunctionView]:
-    return [view for view in await client.functions() if view.workers]
+def _triggers(declaration: bytes) -> list[str]:
+    stored: dict[str, Any] = codec.decode(declaration)
+    return [_trigger(trigger) for trigger in stored["triggers"]]
 
 
-def paste_line(url: str, namespace: str, functions: list[FunctionView]) -> str:
-    """The command that sends an event which starts one of these functions."""
-    triggers = [trigger for view in functions for trigger in view.triggers]
+def _trigger(stored: Mapping[str, Any]) -> str:
+    if "event" not in stored:
+        return f"cron {stored['cron']} {stored['timezone']}"
+    return f"{stored['event']} if {stored['if']}" if "if" in stored else str(stored["event"])
+
+
+def welcome(functions: Triggers, to_send: str, reloads: bool) -> str:
+    """What is served, and what to do next."""
+    rows = [(function, " or ".join(triggers)) for function, triggers in functions.items()]
+    count = _counted(functions)
+    code = "a change of the code starts a new worker" if reloads else "the code is read once (--no-reload)"
+    next_step = "To send an event, in this directory" if to_send else "To see what runs, in this directory"
+    lines = [f"ready, {count}; {code}\n", table(("function", "started by"), rows, "    "), "", f"{next_step}:", ""]
+    lines += [f"    {line}" for line in (to_send, "durableq runs list") if line]
+    if to_send and all(_has_condition(trigger) for triggers in functions.values() for trigger in triggers):
+        lines += ["", "Its data must meet the condition of a trigger above."]
+    return "\n".join([*lines, ""])
+
+
+def reloaded(before: Triggers, now: Triggers) -> str:
+    """What has become of the functions."""
+    changes = [
+        (word, names)
+        for word, names in (
+            ("new", [name for name in now if name not in before]),
+            ("gone", [name for name in before if name not in now]),
+            ("started by something else", [name for name in now if name in before and now[name] != before[name]]),
+        )
+        if names
+    ]
+    told = "".join(f"; {word}: {', '.join(names)}" for word, names in changes)
+    return f"ready again, {_counted(now)}{told}"
+
+
+def changed(files: Sequence[str]) -> str:
+    """Which files it was."""
+    here = os.getcwd() + os.sep
+    named = [clean(file.removeprefix(here)) for file in files[:FILES_NAMED]]
+    more = f" and {len(files) - FILES_NAMED} more" if len(files) > FILES_NAMED else ""
+    return f"{', '.join(named)}{more} changed: a new worker takes over"
+
+
+def paste_line(url: str, namespace: str, functions: Triggers, environment: Mapping[str, str]) -> str:
+    """The command that sends an event which starts one of these functions; "" where only cron starts them."""
+    events = [text for triggers in functions.values() for text in triggers if not text.startswith("cron ")]
+    if not events:
+        return ""
     # Without a condition if there is such a trigger: it is met by any data.
-    trigger = min(triggers, key=lambda trigger: " if " in trigger)
-    words = ["durableq", "send", _event_name(trigger), "--data", "{}"]
-    if url_variable(os.environ):
+    words = ["durableq", "send", _event_name(min(events, key=_has_condition)), "--data", "{}"]
+    if url_variable(environment):
         # A variable that names another Redis comes before what dev has written down.
         words += ["--redis-url", url]
     if namespace != "default":
         words += ["--namespace", namespace]
     return shlex.join(words)
+
+
+def _has_condition(trigger: str) -> bool:
+    return " if " in trigger
 
 
 def _event_name(trigger: str) -> str:
@@ -73,13 +128,7 @@ def _event_name(trigger: str) -> str:
     return f"{name[:-1]}example" if name.endswith("*") else name
 
 
-async def _server_name(url: str, namespace: str) -> str:
-    link = open_link(url, "dev")
-    try:
-        calls = calls_on(link, namespace)
-        await calls.open()
-        about = await Upkeep(calls).server()
-    finally:
-        await link.close()
-    valkey = about.get("valkey_version")
-    return f"Valkey {valkey}" if valkey else f"Redis {about.get('redis_version', 'of an unknown version')}"
+def _counted(functions: Triggers) -> str:
+    apps = sorted({function.partition("/")[0] for function in functions})
+    count = f"{len(functions)} function{'s' * (len(functions) > 1)}"
+    return f"{count} of {', '.join(apps)}"

@@ -27,8 +27,12 @@ from durableq.cli.loading import load_apps
 from durableq.cli.logs import adopt_strays, own_log
 from durableq.cli.patience import unless
 from durableq.cli.reasons import AppsRefused
+from durableq.cli.reload.origins import code_directories
 from durableq.cli.selecting import selected
 from durableq.model.config import WORKER_NAME_VARIABLES, first_of
+from durableq.services.executor import RunInHand
+from durableq.services.narrated import NarratedRun
+from durableq.services.orphan import leave_when_orphaned
 from durableq.services.parent import EXIT_CONFIG, EXIT_STATE_LOST
 from durableq.services.pipe import Message, Pipe
 from durableq.services.settings import WorkerSettings
@@ -43,6 +47,8 @@ EXIT_FAILED: Final = 1
 BEAT_S: Final = 1.0
 BLOCKED_AFTER_S: Final = 5.0
 BLOCKING_READ_S: Final = 3.0
+ORPHANED_S: Final = 10.0
+"""Beyond the grace period: by then a child without a parent has left by itself, if it can."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -50,10 +56,13 @@ def main(argv: Sequence[str]) -> None:
     # Handled by doing nothing rather than ignored: what is ignored stays so in the processes that user code starts.
     signal.signal(signal.SIGTERM, _nothing)
     signal.signal(signal.SIGINT, _nothing)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _nothing)
     read_fd, write_fd, trace_fd = (int(text) for text in argv)
     for fd in (read_fd, write_fd, trace_fd):
         os.set_inheritable(fd, False)
     settings = WorkerSettings.from_map(_first_message(read_fd)["settings"])
+    leave_when_orphaned(read_fd, settings.grace_s + ORPHANED_S)
     code = _run(_Child(settings, read_fd, write_fd, trace_fd))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -132,7 +141,12 @@ class _Child:
 
     async def _work(self) -> None:
         settings = self._settings
-        apps = self._apps()
+        try:
+            apps = self._apps()
+        finally:
+            if settings.in_dev:
+                for directory in code_directories(os.getcwd()):
+                    self._tell({"is": "code", "directory": directory})
         adopt_strays(self._log, settings.log_format, settings.log_level)
         functions = {function.full_id: function for app in apps for function in app.functions.values()}
         chosen = selected(functions, settings.only, settings.exclude)
@@ -156,8 +170,15 @@ class _Child:
             concurrency=settings.concurrency,
             alone=settings.alone,
         )
-        tell = Tellings(leased=self._leased, suspects=self._suspects, lost=self._state_lost, done=self._leaving.set)
-        self._worker = Worker(calls, bell_calls, duties, tell, self._log)
+        tell = Tellings(
+            leased=self._leased,
+            suspects=self._suspects,
+            lost=self._state_lost,
+            done=self._leaving.set,
+            quiet=self._quiet,
+        )
+        in_hand = NarratedRun if settings.in_dev else RunInHand
+        self._worker = Worker(calls, bell_calls, duties, tell, self._log, in_hand=in_hand)
         await self._worker.start()
         self._collector.settle()
         watching = asyncio.create_task(self._collector.watch())
@@ -190,6 +211,9 @@ class _Child:
 
     def _suspects(self) -> None:
         self._tell({"is": "suspects"})
+
+    def _quiet(self) -> None:
+        self._tell({"is": "quiet"})
 
     def _state_lost(self, lost: StateLost) -> None:
         self._fatal(EXIT_STATE_LOST, str(lost))

@@ -15,10 +15,13 @@ from typing import Any, Final, TextIO
 
 import structlog
 
+from durableq.cli.friendly import Friendly
 from durableq.words.telemetry import Log
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("auto", "console", "json")
+FRIENDLY: Final = "friendly"
+"""What `durableq dev` makes of "auto" and "console"."""
 
 
 class Lines:
@@ -59,13 +62,15 @@ def configure_logs(log_format: str = "auto", level: str = "info") -> None:
 
 def _pipeline(log_format: str, level: str) -> dict[str, Any]:
     lines = Lines(sys.stdout)
-    readable = log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
+    readable = log_format in ("console", FRIENDLY) or (log_format == "auto" and sys.stdout.isatty())
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if readable else "iso", utc=not readable),
     ]
-    if readable:
+    if log_format == FRIENDLY:
+        processors.append(Friendly(colours=sys.stdout.isatty(), everything=level.lower() == "debug"))
+    elif readable:
         processors.append(structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()))
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)]

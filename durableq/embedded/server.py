@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -41,6 +42,8 @@ _POLL_S = 0.02
 _PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 5.0
 _DIED_YOUNG_S = 10.0
 _LEAVING = "durableq-leaving"
+_USER_PREFIX = "durableq-embedded-"
+_USER = re.compile(rf" name=({_USER_PREFIX}(\d+)-\S+) ")
 
 
 class EmbeddedServer:
@@ -57,7 +60,7 @@ class EmbeddedServer:
         self._directory = DataDirectory(directory)
         self._binary = binary
         self._patience_s = patience_s
-        self._name = f"durableq-embedded-{os.getpid()}-{ids.new_token()}"
+        self._name = f"{_USER_PREFIX}{os.getpid()}-{ids.new_token()}"
         self._used = False
         self._process: subprocess.Popen[bytes] | None = None
         self._link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -79,6 +82,17 @@ class EmbeddedServer:
     async def alive(self) -> bool:
         """Whether the server answers now, within a second."""
         return _is_ready(await self._ask("PING"))
+
+    @property
+    def adopted(self) -> bool:
+        """Whether `start` has found it running, and did not have to start it."""
+        return self._used and self._process is None
+
+    async def sharers(self) -> list[int]:
+        """Process ids of the others who have started it here, and have not stopped."""
+        reply = await self._ask("CLIENT LIST") or b""
+        names = _USER.findall(reply.decode(errors="replace"))
+        return sorted({int(pid) for name, pid in names if name != self._name})
 
     async def stop(self) -> bool:
         """Detach, and shut the server down unless somebody else is connected. Close your own connections first.

@@ -8,6 +8,7 @@ from durableq.engine.awaits import under_timeout, where
 from durableq.engine.branch import Branch
 from durableq.model.failure import Failure
 from durableq.model.retry import Decision, Retry
+from durableq.model.stack import own_line
 from durableq.words.periods import format_ms
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Reports:
             "step": ask.step_id,
             "attempt": ask.attempt,
             "error": f"{failure.name}: {failure.message}",
+            "at": own_line(failure.stack),
         }
         if isinstance(decision, Retry):
             fields["retry_in"] = format_ms(decision.delay_ms)

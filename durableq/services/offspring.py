@@ -27,6 +27,8 @@ class Offspring:
         """Every lease it ever had that has not been closed; the last one is the living one."""
         self.in_hand = 0
         self.working = False
+        self.quiet = False
+        """Whether it claims no more. Before it has a lease it does not claim yet."""
         self.stalled = ""
         """What of its fetching does not move, by its own word; "" for nothing."""
         self.draining = False
@@ -133,6 +135,8 @@ class Offspring:
             self.stalled = message["stalled"]
         elif what == "working":
             self.working = True
+        elif what == "quiet":
+            self.quiet = True
         self._on_message(self, message)
 
     def _traced(self) -> None:

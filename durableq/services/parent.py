@@ -42,17 +42,26 @@ RESTART_PAUSE_MAX_S: Final = 10.0
 
 
 class Parent:
-    """Runs children of a worker until it is told to stop. `command` starts one child."""
+    """Runs children of a worker until it is told to stop. `command` starts one child, `on_message` hears what they say."""
 
-    def __init__(self, settings: WorkerSettings, command: Sequence[str], leases: Leases, log: Log) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        command: Sequence[str],
+        leases: Leases,
+        log: Log,
+        on_message: Callable[[Message], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._command = command
         self._leases = leases
         self._log = log
+        self._on_message = on_message
         self._children: dict[Offspring, asyncio.Task[None]] = {}
         self._spawned = 0
         self._young_deaths = 0
         self._stopping = asyncio.Event()
+        self._quieted = asyncio.Event()
         self._exit_code = EXIT_OK
         self._interrupts = 0
         self._suspecting: asyncio.Task[None] | None = None
@@ -60,11 +69,15 @@ class Parent:
         self._complete_at_s = asyncio.get_running_loop().time()
         self._fetching: list[Watched] = []
 
-    async def run(self) -> int:
-        """Start the children and stay until they have left. Returns the exit code."""
+    async def run(self, *, signals: bool = True) -> int:
+        """Start the children and stay until they have left. Returns the exit code.
+
+        Without `signals` those are somebody else's, who calls `stop` and `kill`.
+        """
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._terminate)
-        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        if signals:
+            loop.add_signal_handler(signal.SIGTERM, self._terminate)
+            loop.add_signal_handler(signal.SIGINT, self._interrupt)
         renewer = Loop("renewer", _Renewer(self), self._log, self.state_lost)
         self._fetching.append(Watched(renewer, self._leases.link))
         watch = Loop("watch", _Watch(self, self._settings.stuck_after_s), self._log, self.state_lost)
@@ -77,9 +90,10 @@ class Parent:
             await self._drain()
         finally:
             await asyncio.gather(renewer.stop(), watch.stop())
-            # Last, with nothing awaited behind it: a second SIGTERM must not meet a process without a handler.
-            loop.remove_signal_handler(signal.SIGTERM)
-            loop.remove_signal_handler(signal.SIGINT)
+            if signals:
+                # Last, with nothing awaited behind it: a second SIGTERM must not meet a process without a handler.
+                loop.remove_signal_handler(signal.SIGTERM)
+                loop.remove_signal_handler(signal.SIGINT)
         return self._exit_code
 
     def stop(self, exit_code: int = EXIT_OK) -> None:
@@ -100,18 +114,36 @@ class Parent:
             return f"a child has been missing for {now_s - self._complete_at_s:.0f} s"
         return stalled(self._fetching) or next((why for child in self._children if (why := child.unwell())), "")
 
+    def leases_at_work(self) -> list[str] | None:
+        """The lease of each child; None while one is missing or starting, or the runs of a dead one are handed back."""
+        enough = sum(not child.alone for child in self._children) >= self._settings.processes
+        if not enough or self._settling or not all(child.working and child.lease for child in self._children):
+            return None
+        return [child.lease for child in self._children]
+
     def _terminate(self) -> None:
         self.stop()
 
     def _interrupt(self) -> None:
         self._interrupts += 1
         if self._interrupts > 1:
-            self._log.warning("worker.killed", why="interrupted twice")
-            self._exit_code = EXIT_INTERRUPTED
-            for child in self._children:
-                child.draining = True
-                child.kill("")
+            self.kill()
         self.stop()
+
+    def kill(self) -> None:
+        """Kill the children, and leave at once: whoever interrupts twice does not want to wait."""
+        self._log.warning("worker.killed", why="interrupted twice")
+        self._exit_code = EXIT_INTERRUPTED
+        for child in self._children:
+            child.draining = True
+            child.kill("")
+        self.stop()
+
+    async def quiet(self) -> None:
+        """After `stop`: wait until no child claims any more. What they have in hand goes on."""
+        while any(child.lease and not child.quiet for child in self._children):
+            self._quieted.clear()
+            await self._quieted.wait()
 
     def state_lost(self, lost: StateLost) -> None:
         self._log.error("state.lost", error=str(lost))
@@ -154,6 +186,7 @@ class Parent:
         """Stay with a child to its end, then have what it held handed back, and have it replaced."""
         death = await child.ended()
         del self._children[child]
+        self._quieted.set()
         crashed = bool(death) and not child.draining
         if crashed:
             self._log.error("child.died", child=child.pid, how=death, in_hand=child.in_hand)
@@ -207,6 +240,8 @@ class Parent:
                 return
 
     def _heard(self, child: Offspring, message: Message) -> None:
+        self._on_message(message)
+        self._quieted.set()
         what = message.get("is")
         if what == "fatal":
             self._log.error("child.refused", child=child.pid, why=message["why"])

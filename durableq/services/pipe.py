@@ -7,6 +7,8 @@ Child to parent:   {"is": "leased", "lease": id}       this is what to renew, an
                     "stalled": text}                   "", or what of my fetching does not move
                    {"is": "recycle", "why": text}      replace me, and drain me once my successor works
                    {"is": "working"}                   I claim
+                   {"is": "quiet"}                     I claim nothing any more
+                   {"is": "code", "directory": path}   I have imported user code from here (of a child of `durableq dev`)
                    {"is": "suspects"}                  runs wait that must be executed alone
                    {"is": "fatal", "exit": n, "why"}   I am leaving, and so should the worker
 

@@ -42,6 +42,8 @@ class WorkerSettings:
     allow_eviction: bool = False
     alone: bool = False
     """A child for runs that saw two deaths of their worker, one at a time; set by the parent, not by an option."""
+    in_dev: bool = False
+    """A person watches: runs are told about in the log, and the parent is told where code was imported from."""
     health_file: str = ""
     """Touched while this worker and all its children move; "" for none."""
     log_format: str = "auto"
