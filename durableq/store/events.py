@@ -63,9 +63,11 @@ class Events:
         reply = await (future if within_s is None else self._calls.link.within(within_s, future))
         return [entry.decode() for entry in reply]
 
-    async def unrouted(self, limit: int) -> Backlog:
-        """The oldest entries that nobody has routed yet."""
-        cursor, registry, entries = await self._calls.run("read_unrouted", limit, UNROUTED_BYTES)
+    async def unrouted(self, limit: int, within_s: float | None = None) -> Backlog:
+        """The oldest entries that nobody has routed yet. Raises Unavailable after `within_s`."""
+        future = self._calls.run("read_unrouted", limit, UNROUTED_BYTES)
+        reply = await (future if within_s is None else self._calls.link.within(within_s, future))
+        cursor, registry, entries = reply
         return Backlog(cursor.decode(), registry, [Entry(entry.decode(), fields[1]) for entry, fields in entries])
 
     async def route_events(

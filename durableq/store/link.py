@@ -28,7 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from durableq.store.failures import Unavailable, from_replica, meaning, not_now, refusal
+from durableq.store.failures import Unavailable, code_of, from_replica, meaning, not_now, refusal
 from durableq.store.scripts import Script
 from durableq.store.wire import Connection, Wire, wire_over
 from durableq.words.errors import RedisRefused
@@ -344,6 +344,9 @@ async def _greet(connection: Connection) -> None:
         await connection.read_response()
     except NoPermissionError:
         return  # for PING only: it is there, and knows us
+    except ResponseError as error:
+        if code_of(error) != "MISCONF":  # no writes while its disk fails, and PING counts among them: reads are answered
+            raise
 
 
 async def _drop(connection: Connection) -> None:

@@ -6,6 +6,8 @@
 -- returns: server time in ms, leases declared dead, runs freed, ms until the next round is due, 1 if timers are to be swept
 -- A lease is declared dead first, then its runs are freed. Not within one lease time of a gap in the beat.
 local hold_off = beat(lease_ms)
+-- Only schedulers call this, so it is also the sign that one is there.
+redis.call('HSET', meta, 'scheduler_at_ms', now_text)
 -- A clock that stepped back would leave a dead child's lease alive for as long as the step was.
 for _, lease_id in ipairs(redis.call('ZRANGEBYSCORE', leases, '(' .. (now + lease_ms), '+inf', 'LIMIT', 0, 100)) do
   redis.call('ZADD', leases, 'XX', now + lease_ms, lease_id)
