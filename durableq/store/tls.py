@@ -44,6 +44,8 @@ def _complete(options: dict[str, Any]) -> None:
         )
     options.setdefault("ssl_check_hostname", verifies)
     _try_files(options)
+    if "ssl_certfile" in options:
+        options.setdefault("ssl_keyfile", options["ssl_certfile"])  # redis-py 5 leaves out a certificate without it
 
 
 def _known(name: str) -> Callable[[str, str], Any]:
