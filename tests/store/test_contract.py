@@ -13,6 +13,7 @@ import pytest
 from durableq.model.run import TRANSITIONS, State
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.crons import Crons, CronToLookAt, Settled, TickWrite
 from durableq.store.events import Decision, Events, NewEvent
 from durableq.store.keys import KEYS
 from durableq.store.leases import Leases
@@ -30,6 +31,7 @@ from durableq.store.runs import (
 from durableq.store.scripts import HeaderError, parse_header
 from durableq.store.timers import Timers
 from durableq.store.upkeep import Upkeep
+from durableq.store.work import Work
 from tests.store.recording import RecordingLink, recording_calls
 from tests.store.shard import SCRIPTS
 
@@ -52,6 +54,7 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "renew_leases": (lambda c: Leases(c).renew_leases(["l", "m"]), [0, [1, b"LOST"]]),
     "close_lease": (lambda c: Leases(c).close_lease("l", crashed=True, reason="", keep_failed=1), [0, 0, 0]),
     "rescue_leases": (lambda c: Leases(c).rescue_leases(keep_failed=1), [0, 0, 0, 0, 0]),
+    "count_work": (lambda c: Work(c).left(["l", "m"]), [0, 0, 0, 0]),
     "claim_runs": (lambda c: Runs(c).claim_runs("l", 1, 1, False, 0, ["a", "b"]), [0, 0, 0, 0, []]),
     "record_steps": (lambda c: Runs(c).record_steps("l", [StepWrite("r", 1, 0, "k", "d", b"", b"")] * 2), ANSWERED),
     "record_waits": (lambda c: Runs(c).record_waits("l", [WaitWrite("r", 1, 0, "k", "w", b"", 1, b"")] * 2), ANSWERED),
@@ -63,6 +66,16 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "release_strangers": (lambda c: Runs(c).release_strangers("l", 1, ["r", "s"]), [0, [], []]),
     "note_doing": (lambda c: Runs(c).note_doing("l", "step"), 1),
     "fire_timers": (lambda c: Timers(c).fire_timers(), [0, 0, -1]),
+    "read_crons": (lambda c: Crons(c).read_crons(10), [0, -1, [[b"a/f k", b"", 0]]]),
+    "tick_cron": (
+        lambda c: Crons(c).tick_cron(
+            CronToLookAt("a/f k", b"", 1),
+            Settled(2, 0, 3, 3),
+            "allow",
+            [TickWrite(2, "r", b""), TickWrite(2, "s", b"")],
+        ),
+        [2, 0, 0],
+    ),
     "sweep_timers": (lambda c: Upkeep(c).sweep_timers(), [0, 0]),
     "prune_runs": (
         lambda c: Upkeep(c).prune_runs(completed_ms=1, failed_ms=1, bytes_max=1, events_ms=1),
@@ -137,7 +150,11 @@ def test_every_code_that_a_script_answers_is_in_its_header() -> None:
 
 
 def test_only_what_admits_new_work_may_be_refused_when_memory_is_full() -> None:
-    assert {script for script in SCRIPTS if SCRIPTS[script].header.admission} == {"send_events", "route_events"}
+    assert {script for script in SCRIPTS if SCRIPTS[script].header.admission} == {
+        "send_events",
+        "route_events",
+        "tick_cron",
+    }
 
 
 def test_only_open_namespace_works_without_the_identity() -> None:
