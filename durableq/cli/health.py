@@ -1,4 +1,4 @@
-"""`durableq health`: whether a worker or a scheduler moves, by the age of its health file. A probe runs it: it imports little."""
+"""`durableq health`: whether a worker or a scheduler moves, by the age of its health file. Probes run it: it imports little."""
 
 from __future__ import annotations
 
