@@ -19,7 +19,7 @@ from typing import Any
 import redis
 
 from durableq.store.records import result
-from durableq.words.ids import run_id
+from durableq.words.ids import run_id, tick_run_id
 from tests.store.checked import Checked
 
 LEASE_MS = 10_000
@@ -33,6 +33,7 @@ WEIGHTS = {
     "send": 12, "begin": 6, "renew": 4, "close": 7, "rescue": 5, "clock": 10, "fire_timers": 10, "prune": 2, "sweep": 2,
     "claim": 24, "reconcile": 3, "record": 14, "wait": 12, "fire": 6, "suspend": 14, "retry": 6, "finish": 7,
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
+    "deploy": 3, "retire": 1, "look": 1, "tick": 8, "wrong_tick": 2,
 }  # fmt: skip
 
 Act = tuple[str, int]
@@ -139,6 +140,54 @@ class Play:
 
     def sweep(self, rng: Random) -> None:
         self.call("sweep_timers", 100)
+
+    # crons
+
+    def deploy(self, rng: Random) -> None:
+        functions = rng.sample("fg", rng.randint(1, 2))
+        items = [part for name in functions for part in (name, rng.choice([b"x", b"y"]))]
+        for name in functions:
+            for key in rng.sample(("c1", "c2"), rng.randint(0, 2)):
+                items += [f"{name} {key}", rng.choice([b"spec", b"other"])]
+        self.call("register_app", "a", f"r{rng.randint(1, 6)}", *items)
+
+    def retire(self, rng: Random) -> None:
+        self.call("retire_functions", rng.choice([0, 2000]), "")
+
+    def look(self, rng: Random) -> None:
+        self.call("read_crons", rng.choice([1, 100]))
+
+    def tick(self, rng: Random) -> None:
+        """What a scheduler does that has just looked, of any of the ticks since."""
+        trigger, fields = self.some_cron(rng)
+        upto, now = int(fields.get("upto", 0)), self.checked.now_ms
+        ticks = sorted({rng.randint(upto + 1, now) for _ in range(rng.randint(0, 3))}) if now > upto else []
+        self.call_tick(rng, trigger, fields.get("spec", "spec"), upto, ticks)
+
+    def wrong_tick(self, rng: Random) -> None:
+        """What one does that looked long ago, or whose clock is ahead."""
+        trigger, fields = self.some_cron(rng)
+        upto = int(fields.get("upto", 10_000)) + rng.choice([-1000, 0, 1])
+        ticks = [upto + rng.choice([-5, 1]), self.checked.now_ms + rng.choice([0, 1000])]
+        self.call_tick(rng, trigger, rng.choice(["spec", "other"]), upto, ticks)
+
+    def call_tick(self, rng: Random, trigger: str, spec: str, upto: int, ticks: list[int]) -> None:
+        overlap = rng.choice(["skip", "allow"])
+        started = self.checked.stored.of("started", trigger)
+        busy = any(self.checked.run(run).get("s", "c") in "qrw" for run in started)
+        items = [part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick")]
+        to, missed = ticks[-1] if ticks else upto, rng.choice([0, 0, 2])
+        reply = self.call(
+            "tick_cron", trigger, spec, upto, to, missed, to + 1, to + rng.choice(DELAYS), overlap, *items
+        )
+        if busy and overlap == "skip" and reply != "CRON_MOVED":
+            assert reply[0] == 0, f"15 {trigger} started a run beside one that is not final"
+
+    def some_cron(self, rng: Random) -> tuple[str, dict[str, str]]:
+        if not self.checked.stored.of("crons"):
+            self.deploy(rng)
+        trigger = rng.choice([*sorted(self.checked.stored.of("crons")), "a/f c1"])
+        return trigger, self.checked.stored.of("cron", trigger)
 
     # what children do
 

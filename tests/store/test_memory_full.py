@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from durableq.store.crons import Settled, TickWrite
 from durableq.store.events import Decision, NewEvent
 from durableq.store.runs import (
     FinishWrite,
@@ -18,6 +19,8 @@ from durableq.store.runs import (
     SuspendWrite,
     WaitWrite,
 )
+from durableq.store.work import Work
+from durableq.words import codec
 from durableq.words.errors import QueueFull
 from tests.servers import on
 from tests.store.shard import SCRIPTS, Held, Shard
@@ -25,11 +28,16 @@ from tests.store.shard import SCRIPTS, Held, Shard
 pytestmark = on("redis7", "valkey")
 
 
+def declared() -> bytes:
+    """A declaration with a cron trigger."""
+    return codec.encode({"triggers": [{"cron": "* * * * *", "key": "key"}]})
+
+
 @pytest_asyncio.fixture
 async def full(shard: Shard) -> AsyncIterator[Shard]:
     """A shard with nine runs in hand and nine queued, on a server that has used all it may."""
     await shard.registry.register_app("a", "r1", {"f": b"x", "old": b"x"})
-    await shard.registry.register_app("a", "r2", {"f": b"x"})
+    await shard.registry.register_app("a", "r2", {"f": declared()})
     await shard.lease("L1")
     await shard.backlog(9)
     await shard.claim(room=9)
@@ -64,6 +72,15 @@ async def test_routing_is_refused_and_the_cursor_stays(full: Shard, kind: str) -
     assert before.changed(await full.stored()) == set()
 
 
+async def test_a_tick_is_refused_and_stays_due(full: Shard) -> None:
+    (cron,) = (await full.crons.read_crons(10)).crons
+    at = full.advance(60_000)
+    before = await full.stored()
+    with pytest.raises(QueueFull):
+        await full.crons.tick_cron(cron, Settled(at, 1, at + 1, at + 1), "skip", [TickWrite(at, "01RUN", b"event")])
+    assert before.changed(await full.stored()) == set()
+
+
 async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Shard) -> None:
     one, two, three, four, five, six, *rest = await in_hand(full)
     now = full.now_ms
@@ -77,6 +94,7 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
 
     runs = full.runs
     await through("open_namespace", full.calls.open())
+    await through("read_crons", full.crons.read_crons(10))
     await through("read_unrouted", full.events.unrouted(10))
     await through("register_app", full.registry.register_app("b", "r1", {"f": b"x" * 100}))
     await through("register_lease", full.lease("L2"))
@@ -100,8 +118,10 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("close_lease", full.leases.close_lease("L1", crashed=True, reason="signal 9", keep_failed=10))
     await through("rescue_leases", full.leases.rescue_leases(keep_failed=10))
     await through("retire_functions", full.registry.retire_functions(0))
+    await through("promote_deployment", full.registry.promote_deployment("a", "r1"))
+    await through("count_work", Work(full.calls).left(["L2"]))
     await through("prune_runs", full.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1))
-    assert set(done) | {"send_events", "route_events"} == set(SCRIPTS)
+    assert set(done) | {"send_events", "route_events", "tick_cron"} == set(SCRIPTS)
     assert len(rest) == 3
     await full.run_to_the_end()
 

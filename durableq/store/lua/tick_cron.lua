@@ -7,7 +7,7 @@
 -- items: tick_ms:int, id:str, blob:bytes
 -- returns: runs created, ticks skipped, 1 if nothing was done since no worker has the function
 -- errors: QUEUE_FULL when Redis is nearly out of memory, CRON_MOVED when the trigger is not the one that the caller has seen, or not where
---   it was, or a tick lies in the future
+--   it was, or a tick lies in the future, or was settled before
 -- The caller names what it has seen: the trigger's spec, and after_ms, up to where its ticks were settled. Whoever comes second,
 -- sends twice or has missed a deployment is refused. Without items only the next look is set, or missed ticks are settled.
 -- A tick is skipped, with overlap 'skip', while a run that the trigger has started is not final.
@@ -15,7 +15,12 @@ local fn = string.match(trigger, '^%S+')
 local app, name = string.match(fn, '^([^/]+)/(.+)$')
 local known = redis.call('HMGET', cron(trigger), 'spec', 'upto')
 local forward = upto_ms > after_ms and upto_ms <= now
-if known[1] ~= spec or tonumber(known[2]) ~= after_ms or not (forward or (upto_ms == after_ms and ITEMS == 0)) then
+local fits = known[1] == spec and tonumber(known[2]) == after_ms and (forward or upto_ms == after_ms)
+for i = 1, ITEMS do
+  local tick_ms = item(i)
+  fits = fits and tick_ms > after_ms and tick_ms <= upto_ms
+end
+if not fits then
   return redis.error_reply('CRON_MOVED ' .. (known[2] or 'gone'))
 end
 if forward and redis.call('ZSCORE', absent(app), name) and not has_worker(fn) then
