@@ -37,7 +37,7 @@ def _columns(findings: Sequence[Finding]) -> tuple[tuple[str, str], list[tuple[s
 def _finding(finding: Finding) -> str:
     name = finding.check if finding.id == UNSEEN else finding.id
     lines = [*_wrapped(f"{name}: {texts.clean(finding.seen)}", "  ", "    "), *_wrapped(finding.means, "    ")]
-    return "\n".join([*lines, *_wrapped(finding.mend, "    -> ", "       ")])
+    return "\n".join([*lines, *_wrapped(texts.clean(finding.mend), "    -> ", "       ")])
 
 
 def _wrapped(text: str, first: str, others: str = "") -> list[str]:

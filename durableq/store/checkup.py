@@ -16,7 +16,6 @@ from durableq.store import records
 from durableq.store.calls import Calls
 from durableq.store.events import Events
 from durableq.store.failures import StoreError, Unavailable
-from durableq.store.scripts import load_scripts
 from durableq.words.clock import Clock
 from durableq.words.errors import QueueFull, RedisRefused, StateLost
 
@@ -93,27 +92,29 @@ class Checkup:
         seconds, micros = await self._calls.read("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def round_trips(self, count: int) -> list[float]:
-        """How long a call takes that asks for next to nothing, one after the other, in ms.
+    async def round_trips(self, count: int, within_ms: float) -> list[float]:
+        """How long a call takes that asks for next to nothing, one after the other, in ms; at most so many, for so long.
 
         Not PING: while Redis cannot write its files, it refuses that with the writes.
         """
-        taken = []
-        for _ in range(count):
+        taken: list[float] = []
+        while len(taken) < count and sum(taken) < within_ms:
             begun_ms = self._clock.monotonic_ms()
             await permitted(self._calls.read("TIME"))
             taken.append(self._clock.monotonic_ms() - begun_ms)
         return taken
 
-    async def script_trips(self, count: int, identity: str) -> ScriptTrips:
-        """How long a script takes that reads a few fields, in ms; or why none may be run here.
+    async def script_trips(self, count: int, within_ms: float, identity: str) -> ScriptTrips:
+        """How long a script takes that reads a few fields; at most so many, for so long.
 
         It is not timed before Redis knows it. StateLost is what it answers in a namespace that does not exist: it was run.
         """
-        calls = Calls(self._calls.link, load_scripts(), self._calls.keys)
+        calls = Calls(self._calls.link, self._calls.scripts, self._calls.keys)
         calls.identity, calls.now_ms = identity, self._calls.now_ms
-        events, taken = Events(calls), []
-        for number in range(count + 1):
+        events = Events(calls)
+        taken: list[float] = []
+        known = False
+        while len(taken) < count and sum(taken) < within_ms:
             begun_ms = self._clock.monotonic_ms()
             try:
                 await events.unrouted(0, SCRIPT_PATIENCE_S)
@@ -121,8 +122,9 @@ class Checkup:
                 pass
             except (*REFUSALS, Unavailable) as error:
                 return ScriptTrips((), str(error), isinstance(error, Unavailable))
-            if number:
+            if known:
                 taken.append(self._clock.monotonic_ms() - begun_ms)
+            known = True
         return ScriptTrips(tuple(taken))
 
     # the namespace
@@ -167,7 +169,7 @@ class Checkup:
         )
         if count is None:
             return None
-        return count, _text(last).split(" ", 2)[2] if last else ""
+        return count, _text(last).split(" ", 2)[-1] if last else ""
 
     async def first_unrouted_ms(self, cursor: str) -> int:
         """When the oldest event that nobody has routed was accepted; 0 when there is none."""

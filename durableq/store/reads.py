@@ -153,15 +153,21 @@ class Reads:
     async def leases(self) -> list[LeaseRow]:
         """Every living child."""
         key, read = self._calls.key, self._calls.read
-        flat = await read("ZRANGE", key("leases"), 0, -1, "WITHSCORES")
-        rows = []
-        for raw, expiry in records.pairs(flat):
-            lease = raw.decode()
-            fields, in_hand = await asyncio.gather(
-                read("HGETALL", key("lease", lease)), read("SCARD", key("held", lease))
+        expiries = {
+            raw.decode(): int(float(expiry))
+            for raw, expiry in records.pairs(await read("ZRANGE", key("leases"), 0, -1, "WITHSCORES"))
+        }
+        # All at once: one after the other is a round trip for each of a hundred children.
+        read_leases = await asyncio.gather(
+            *(
+                asyncio.gather(read("HGETALL", key("lease", lease)), read("SCARD", key("held", lease)))
+                for lease in expiries
             )
-            rows.append(_lease(lease, dict(records.pairs(fields)), in_hand, int(float(expiry))))
-        return rows
+        )
+        return [
+            _lease(lease, dict(records.pairs(fields)), in_hand, expiry)
+            for (lease, expiry), (fields, in_hand) in zip(expiries.items(), read_leases, strict=True)
+        ]
 
     async def aside(self) -> Sequence[tuple[int, str, str]]:
         """Events that could not be routed: (at ms, entry, reason), newest last."""

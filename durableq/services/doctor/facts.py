@@ -25,7 +25,7 @@ class ServerFacts:
     info: Mapping[str, str] | None
     settings: Mapping[str, str] = field(default_factory=dict)
     """What CONFIG GET told; nothing where it is refused."""
-    pings_ms: tuple[float, ...] = ()
+    trips_ms: tuple[float, ...] = ()
     scripts: ScriptTrips = field(default_factory=ScriptTrips)
     clock: ClockReading | None = None
 

@@ -8,13 +8,14 @@ from typing import Final
 
 from durableq.services.doctor.facts import ClockReading, FunctionFacts, NamespaceFacts, ServerFacts
 from durableq.store.calls import Calls
-from durableq.store.checkup import Checkup, ScriptTrips, permitted
+from durableq.store.checkup import Checkup, Progress, ScriptTrips, permitted
 from durableq.store.reads import LeaseRow, Reads
 from durableq.store.registry import Registry
 from durableq.words.clock import Clock
 
-PINGS: Final = 100
-SCRIPTS: Final = 20
+TRIPS, TRIPS_MS = 100, 3_000.0
+SCRIPTS, SCRIPTS_MS = 20, 2_000.0
+"""So many calls are timed one after the other, and no longer than this: the server may be an ocean away."""
 SETTINGS: Final = (
     "save",
     "appendfsync",
@@ -37,15 +38,15 @@ async def look_at_server(calls: Calls, clock: Clock) -> ServerFacts:
     first = await _clock_reading(checkup, clock)
     info = await checkup.info()
     settings = await checkup.settings(SETTINGS)
-    pings = await checkup.round_trips(PINGS)
+    trips = await checkup.round_trips(TRIPS, TRIPS_MS)
     scripts = ScriptTrips()
     if not _without_scripts(info or {}):
         meta = await checkup.meta() or {}
-        scripts = await checkup.script_trips(SCRIPTS, meta.get("identity", ""))
+        scripts = await checkup.script_trips(SCRIPTS, SCRIPTS_MS, meta.get("identity", ""))
     last = await _clock_reading(checkup, clock)
     best = min(first, last, key=lambda reading: reading.error_ms)
     drifted = (last.ahead_ms - first.ahead_ms) if calls.now_ms is None else 0.0
-    return ServerFacts(info, settings, tuple(pings), scripts, best._replace(drifted_ms=drifted))
+    return ServerFacts(info, settings, tuple(trips), scripts, best._replace(drifted_ms=drifted))
 
 
 def _without_scripts(info: Mapping[str, str]) -> bool:
@@ -67,36 +68,45 @@ async def look_at_namespace(calls: Calls, clock: Clock) -> NamespaceFacts:
     meta = await checkup.meta()
     if meta is not None and "identity" not in meta:
         return NamespaceFacts(name, now_ms, meta, traces=await checkup.traces())
-    leases = await permitted(reads.leases())
-    declared = await permitted(registry.read())
-    with_runs = await permitted(reads.functions_with_runs())
-    functions = None
-    apps: list[str] = []
+    (leases, declared, with_runs), (timers, crons, aside, unrouted_ms) = await asyncio.gather(
+        asyncio.gather(permitted(reads.leases()), permitted(registry.read()), permitted(reads.functions_with_runs())),
+        asyncio.gather(
+            checkup.due("timers", now_ms),
+            checkup.due("crons", now_ms),
+            checkup.set_aside(),
+            checkup.first_unrouted_ms((meta or {}).get("routed_upto", "0-0")),
+        ),
+    )
+    ids: list[str] = []
     if declared is not None and with_runs is not None:
         ids = sorted({*declared[1], *with_runs})
-        apps = sorted({full_id.partition("/")[0] for full_id in (*ids, *_served(leases or []))})
-        functions = await _functions(reads, registry, ids, declared[1], leases or [])
+    apps = sorted({full_id.partition("/")[0] for full_id in (*ids, *_served(leases or []))})
+    functions, suspects, progress, releases = await asyncio.gather(
+        _functions(reads, registry, ids, declared[1] if declared else {}, leases or []),
+        checkup.suspects(apps),
+        _progress(checkup, leases or []),
+        asyncio.gather(*map(checkup.releases, apps)),
+    )
     return NamespaceFacts(
         name,
         now_ms,
         meta,
-        timers=await checkup.due("timers", now_ms),
-        crons=await checkup.due("crons", now_ms),
+        timers=timers,
+        crons=crons,
         leases=None if leases is None else tuple(leases),
-        functions=functions,
-        suspects=await checkup.suspects(apps),
-        progress=tuple(
-            [
-                p
-                for row in (leases or [])[:LEASES_LOOKED_INTO]
-                for p in await checkup.progress(row.lease, RUNS_OF_A_LEASE)
-            ]
-        ),
-        set_aside=await checkup.set_aside(),
-        first_unrouted_ms=await checkup.first_unrouted_ms((meta or {}).get("routed_upto", "0-0")),
-        releases={app: await checkup.releases(app) for app in apps},
+        functions=None if declared is None or with_runs is None else functions,
+        suspects=suspects,
+        progress=progress,
+        set_aside=aside,
+        first_unrouted_ms=unrouted_ms,
+        releases=dict(zip(apps, releases, strict=True)),
         declared={} if declared is None else declared[1],
     )
+
+
+async def _progress(checkup: Checkup, leases: list[LeaseRow]) -> tuple[Progress, ...]:
+    found = await asyncio.gather(*(checkup.progress(row.lease, RUNS_OF_A_LEASE) for row in leases[:LEASES_LOOKED_INTO]))
+    return tuple(progress for of_lease in found for progress in of_lease)
 
 
 def _served(leases: list[LeaseRow]) -> list[str]:

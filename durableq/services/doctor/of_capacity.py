@@ -100,7 +100,7 @@ def needed(plan: Plan) -> int:
 
 
 def latency(facts: ServerFacts) -> list[Finding]:
-    middle, late = quantile(facts.pings_ms, 0.5), quantile(facts.pings_ms, 0.99)
+    middle, late = quantile(facts.trips_ms, 0.5), quantile(facts.trips_ms, 0.99)
     seen = f"round trip p50 {middle:.2f} ms, p99 {late:.2f} ms"
     findings = []
     if middle > FAR_MS:
