@@ -23,10 +23,13 @@ class Crash:
 
     step_id: str
     recorded: bool
+    machine: bool
+    """Whether nobody is left to hand its runs back."""
     happened: bool = False
 
     def __str__(self) -> str:
-        return f"crash_worker({'after_step' if self.recorded else 'before_record'}={self.step_id!r})"
+        whole = ", machine=True" if self.machine else ""
+        return f"crash_worker({'after_step' if self.recorded else 'before_record'}={self.step_id!r}{whole})"
 
 
 class Crashes:
@@ -35,14 +38,14 @@ class Crashes:
     def __init__(self) -> None:
         self._planned: list[Crash] = []
 
-    def add(self, after_step: str | None, before_record: str | None) -> None:
+    def add(self, after_step: str | None, before_record: str | None, machine: bool) -> None:
         """Raises ConfigError."""
         if (after_step is None) == (before_record is None):
             raise ConfigError("crash_worker takes one of after_step= and before_record=, the id of a step with a body")
-        if after_step is not None:
-            self._planned.append(Crash(check_step_id(after_step), recorded=True))
-        else:
-            self._planned.append(Crash(check_step_id(before_record), recorded=False))
+        if type(machine) is not bool:
+            raise ConfigError(f"crash_worker machine must be True or False, not {machine!r}")
+        step_id = check_step_id(before_record if after_step is None else after_step)
+        self._planned.append(Crash(step_id, recorded=after_step is not None, machine=machine))
 
     def due(self, writes: Sequence[StepWrite], *, recorded: bool) -> Crash | None:
         """The first planned crash that these writes set off, which has happened then."""
@@ -66,7 +69,7 @@ class MortalRuns(Runs):
 
     __slots__ = ("_crashes", "_die")
 
-    def __init__(self, calls: Calls, crashes: Crashes, die: Callable[[str], None]) -> None:
+    def __init__(self, calls: Calls, crashes: Crashes, die: Callable[[Crash], None]) -> None:
         super().__init__(calls)
         self._crashes = crashes
         self._die = die
@@ -80,5 +83,5 @@ class MortalRuns(Runs):
     def _crash(self, writes: Sequence[StepWrite], *, recorded: bool) -> None:
         crash = self._crashes.due(writes, recorded=recorded)
         if crash is not None:
-            self._die(str(crash))
+            self._die(crash)
             raise Unavailable(str(crash), maybe_applied=recorded)

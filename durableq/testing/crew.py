@@ -1,7 +1,7 @@
 """The workers of an environment: one that does everything, and after two deaths with a run in hand one for such runs alone.
 
 They are the workers of production without their loops: the environment turns them by hand. One that has died is replaced at
-once, and its runs are handed back, as a worker's parent does for a child.
+once, and its runs are handed back, as a worker's parent does for a child; unless its whole machine died.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from durableq.app import App
 from durableq.services.committer import Retention
 from durableq.services.worker import Duties, Tellings, Worker
 from durableq.store.leases import Leases
-from durableq.testing.crashes import Crashes, MortalRuns
+from durableq.testing.crashes import Crash, Crashes, MortalRuns
 from durableq.testing.server import MemoryLink, MemoryServer
 from durableq.testing.stubs import Stubs
 from durableq.words.errors import StateLost
 from durableq.words.telemetry import get_log
 
-LOOK_EVERY_S: Final = 0.02
+LOOK_EVERY_S: Final = 0.2
 """While code executes: how often to look whether it has given others something to do. A turn that takes longer than this has
 others beside it, or two runs of which one waits for the other would never end."""
 BODIES_AT_ONCE: Final = 100
@@ -46,6 +46,7 @@ class Crew:
         self._worker: _Member | None = None
         self._alone: _Member | None = None
         self._suspects = False
+        self._lost: list[str] = []
 
     async def begin(self) -> None:
         """Hire the worker."""
@@ -62,7 +63,7 @@ class Crew:
             how = asyncio.ALL_COMPLETED if fresh else asyncio.FIRST_COMPLETED
             await asyncio.wait(fresh or executing, timeout=LOOK_EVERY_S, return_when=how)
         for member in self._members:
-            if member.death:
+            if member.death is not None:
                 await self._bury(member)
         return did or bool(executing)
 
@@ -90,6 +91,10 @@ class Crew:
     def in_hand(self) -> list[str]:
         """The runs that are executing."""
         return [run_id for member in self._members for run_id in member.worker.hand.known()]
+
+    def leases(self) -> tuple[list[str], list[str]]:
+        """Those that died with their machine, and those of who lives."""
+        return self._lost, [lease for member in self._members for lease in member.leases]
 
     def let_go(self, reason: str) -> None:
         """Drop what is in hand, without waiting for user code to be left."""
@@ -121,9 +126,13 @@ class Crew:
 
     async def _bury(self, member: _Member) -> None:
         await member.leave()
-        leases = Leases(self._server.calls())
-        for lease in member.leases:
-            await leases.close_lease(lease, crashed=True, reason=member.death, keep_failed=Retention().failed)
+        assert member.death is not None
+        if member.death.machine:
+            self._lost += member.leases
+        else:
+            leases = Leases(self._server.calls())
+            for lease in member.leases:
+                await leases.close_lease(lease, crashed=True, reason=str(member.death), keep_failed=Retention().failed)
         if member is self._worker:
             self._worker = await self._hire(alone=False)
         else:
@@ -140,7 +149,7 @@ class _Member:
         assert isinstance(calls.link, MemoryLink)
         self._link = calls.link
         self.leases: list[str] = []
-        self.death = ""
+        self.death: Crash | None = None
         self.done = False
         duties = Duties(
             functions={function.full_id: function for app in apps for function in app.functions.values()},
@@ -161,10 +170,10 @@ class _Member:
             await asyncio.wait(executions, timeout=LEAVING_S)
         self.worker.environment.close()
 
-    def _die(self, how: str) -> None:
-        self.death = how
-        self._link.cut(how)
-        self.worker.hand.drop_all(how)
+    def _die(self, crash: Crash) -> None:
+        self.death = crash
+        self._link.cut(str(crash))
+        self.worker.hand.drop_all(str(crash))
 
     def _has_done(self) -> None:
         self.done = True

@@ -38,7 +38,7 @@ class TestEnv(Looks):
         now: When it begins: an aware datetime, ISO 8601 text with an offset, or unix seconds. By default the present; with
             a time of your own, run ids and with them `ctx.random` are the same in each run of the test.
         strict: Sending an event that starts no function is a failure, not a warning.
-        concurrency: How many runs are begun at once. With 1, each follows the one before, unless that takes over 20 ms; so
+        concurrency: How many runs are begun at once. With 1, each follows the one before, unless that takes over 200 ms; so
             the order of what happens is the same each time.
         patience: Real time that user code may execute without a step or an end.
 

@@ -117,20 +117,24 @@ class Looks:
         self._stage.check_open()
         self._stage.stubs.add(id, body, returns, raises, times)
 
-    def crash_worker(self, *, after_step: str | None = None, before_record: str | None = None) -> None:
+    def crash_worker(
+        self, *, after_step: str | None = None, before_record: str | None = None, machine: bool = False
+    ) -> None:
         """Let the worker die, once, with all it has in hand; its runs go on with the next one, from the top.
 
         Args:
             after_step: Right after the result of this step was recorded.
             before_record: After the body of this step, and before its result was recorded: the body executes again.
+            machine: The machine dies too, so that nobody hands the runs back: they go on when a scheduler finds the
+                worker's lease run out, about 11 s of virtual time later.
 
         Raises:
-            ConfigError: Not exactly one of the two was given.
+            ConfigError: Not exactly one of the first two was given.
 
         A crash that did not happen is a failure at the end of the environment.
         """
         self._stage.check_open()
-        self._stage.crashes.add(after_step, before_record)
+        self._stage.crashes.add(after_step, before_record, machine)
 
     async def _views(self, calls: Calls) -> list[RunView]:
         reads = Reads(calls)

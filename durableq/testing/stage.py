@@ -33,6 +33,7 @@ from durableq.testing.crew import Crew
 from durableq.testing.errors import EnvError, EnvFailure
 from durableq.testing.looking import at_once
 from durableq.testing.quiet import OnlyTrouble
+from durableq.testing.rescue import Rescue
 from durableq.testing.server import MemoryServer
 from durableq.testing.stubs import Stubs
 from durableq.words.clock import SystemClock
@@ -97,6 +98,8 @@ class Stage:
                 await Registry(calls).register_app(app.id, "test", declarations)
             timers = Timers(calls)
             self._duties.append(Duty(timers.next_at_ms, Waker(timers).run_once))
+            rescue = Rescue(calls, self.clock, self._crew.leases)
+            self._duties.append(Duty(rescue.next_at_ms, rescue.do))
             if self._ticks:
                 crons = Crons(calls)
                 self._duties.append(Duty(crons.next_at_ms, Ticker(crons, OnlyTrouble(get_log())).run_once))

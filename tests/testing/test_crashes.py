@@ -85,6 +85,33 @@ def test_a_run_that_takes_its_worker_with_it_three_times_fails_alone(app: dq.App
         assert bad.error.name == "WorkerCrashed"
 
 
+def test_the_runs_of_a_dead_machine_are_rescued_when_its_lease_has_run_out(app: dq.App, world: World) -> None:
+    with TestEnv(app) as env:
+        env.crash_worker(after_step="charge", machine=True)
+        env.send("order/created")
+        env.run_until_idle()
+        assert env.only_run.status == "running"
+        env.advance("9s")
+        assert env.only_run.status == "running"
+        env.advance("3s")
+        assert env.only_run.status == "waiting"
+        assert env.step("charge").calls == 1
+        env.send("order/created", {"cents": 2})
+        env.run_to_end()
+        assert [run.result for run in env.runs_of("order")] == ["paid 100, shipped", "paid 2, shipped"]
+
+
+def test_two_machines_that_die_one_after_the_other(app: dq.App) -> None:
+    with TestEnv(app) as env:
+        env.crash_worker(after_step="charge", machine=True)
+        env.crash_worker(after_step="ship", machine=True)
+        env.send("order/created")
+        env.run_to_end()
+        assert env.run_of("order").status == "completed"
+        assert (env.step("charge").calls, env.step("ship").calls) == (1, 1)
+        assert len(env.run_of("order").crashes) == 2
+
+
 async def test_in_async_tests_too(app: dq.App) -> None:
     async with TestEnv(app) as env:
         env.crash_worker(after_step="charge")
