@@ -344,3 +344,17 @@ def _line(user: subprocess.Popen[str]) -> str:
 def _starts(directory: Path) -> int:
     """How many servers have written the two logs that are kept."""
     return sum(path.read_text().count(" is starting ") for path in directory.glob("server.log*"))
+
+
+async def test_those_who_share_it_are_known_and_who_found_it_running(
+    in_directory: Callable[[Path], Embedded], tmp_path: Path
+) -> None:
+    one = in_directory(tmp_path / "data")
+    await one.start()
+    assert (one.adopted, await one.sharers()) == (False, [])
+    two = EmbeddedServer(tmp_path / "data", patience_s=20)
+    await two.start()
+    assert two.adopted
+    assert await one.sharers() == await two.sharers() == [os.getpid()]
+    assert not await two.stop()  # the first one still uses it
+    assert await one.sharers() == []

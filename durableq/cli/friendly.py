@@ -92,7 +92,7 @@ class _Said:
         self.run = f"{fields.get('app', '')}/{fields['function']} {str(fields['run'])[-RUN_TAIL:]}" if of_run else ""
         template = _template(event, fields)
         shown = {"app", "function", "run", "attempt", "step"} if of_run else set()
-        shown |= {"child", "worker", "process"}
+        shown |= {"child", "worker", "process", *(("by",) if event == "run.started" else ())}
         if template is None:
             step = f"[{fields['step']}] " if of_run and "step" in fields else ""
             self.text = clean(f"{step}{event}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
-from tests.durableq_command import Running, durableq, environment, said, until
+import durableq as dq
+from tests.durableq_command import Running, durableq, environment, until
 
 
 class Dev:
@@ -46,14 +48,17 @@ class Dev:
     def wait_for(self, event_id: str) -> object:
         """The result of the run that this event has started."""
 
-        def found() -> list[object] | None:
-            for row in said("runs", "list", "--status", "completed", cwd=self.directory):
-                run = said("runs", "show", row["id"], cwd=self.directory)
-                if run["event"]["id"] == event_id:
-                    return [run["result"]]
+        url = self.url_file.read_text().strip()
+
+        async def result() -> list[object] | None:
+            async with dq.Client(url) as client:
+                for row in await client.runs.list(status=["completed"]):
+                    run = await client.runs.get(row.id)
+                    if run.event is not None and run.event.id == event_id:
+                        return [run.result]
             return None
 
-        return until(found, f"a completed run of event {event_id}")[0]
+        return until(lambda: asyncio.run(result()), f"a completed run of event {event_id}")[0]
 
     def lines(self, file: str) -> int:
         """How many lines the app has written into this file."""

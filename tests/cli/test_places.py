@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from durableq.cli.places import URL_FILE, find, read_dev_url, remove_dev_url, write_dev_url
+from durableq.cli.places import URL_FILE, dev_runs, find, note_dev, read_dev_url, remove_dev_url, write_dev_url
 from durableq.words.errors import ConfigError
 
 DEV = "unix:///here/.durableq/redis.sock"
@@ -81,3 +82,16 @@ def test_a_file_that_cannot_be_read_is_an_error_that_says_so(elsewhere: Path) ->
     (elsewhere / URL_FILE).mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"\.durableq/url cannot be read: Is a directory"):
         find(None, None, or_dev=True)
+
+
+def test_what_was_left_by_a_dev_that_is_no_more_is_not_believed() -> None:
+    write_dev_url("redis://staging:6379")
+    with pytest.raises(ConfigError, match=r"\.durableq/url was left by a `durableq dev` that runs no more"):
+        find(None, None, or_dev=True)
+    noted = note_dev()
+    assert find(None, None, or_dev=True).redis_url == "redis://staging:6379"
+    another = note_dev()
+    os.close(noted)
+    assert dev_runs()
+    os.close(another)
+    assert not dev_runs()
