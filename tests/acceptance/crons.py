@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import durableq as dq
-from tests.acceptance import ledger
+from tests.acceptance.ledger import VARIABLE, Ledger
 
 app = dq.App("crons")
 FUNCTIONS = 12
@@ -15,7 +17,9 @@ def _declare(number: int) -> None:
     @app.function(f"every-{number}", triggers=triggers)
     async def every(ctx: dq.Context) -> str:
         """Says that it was here."""
+        ledger = Ledger(os.environ[VARIABLE])  # here, since the tests import this module too
         ledger.write("ticked", ctx.run_id, ctx.event.data["scheduled_at"])
+        ledger.close()
         return str(ctx.event.data["scheduled_at"])
 
 
