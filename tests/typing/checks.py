@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, assert_type
 
+from durableq.app import App
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.event import Event
+from durableq.model.trigger import CronTrigger, EventTrigger
 
 
 @dataclass
@@ -79,3 +81,9 @@ def parallel_gives_a_tuple(ctx: SyncContext) -> None:
     assert_type(order, Order)
     assert_type(cost, float)
     assert_type(ctx.parallel(*[lambda: ctx.step.run("load", load, 1)]), tuple[Order, ...])
+
+
+def crons_and_events_may_start_one_function(app: App) -> None:
+    app.function("one", triggers=CronTrigger("@daily"))
+    app.function("both", triggers=[CronTrigger("0 9 * * *", timezone="UTC", jitter="30s"), EventTrigger("a/b")])
+    app.function("others", triggers=(CronTrigger("@daily", catch_up="all", overlap="allow"),))

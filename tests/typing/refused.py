@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from durableq.app import App
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
+from durableq.model.trigger import CronTrigger
 
 
 @dataclass
@@ -41,3 +43,10 @@ def refused_too(ctx: SyncContext) -> None:
     number: int = ctx.step.run("x", load, 1)  # expect-error
     ctx.parallel(5)  # expect-error
     print(number)
+
+
+def crons_refused(app: App) -> None:
+    CronTrigger("@daily", "UTC")  # expect-error
+    CronTrigger("@daily", catch_up="some")  # expect-error
+    CronTrigger("@daily", overlap="wait")  # expect-error
+    app.function("f", triggers=["@daily"])  # expect-error
