@@ -32,15 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # and not `wrapper`, which an older pytest does not know
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Notes that a test has failed, so that what it arranged in vain is not reported on top."""
-    report = yield
-    if ENV in getattr(item, "fixturenames", ()) and report.failed:
+    outcome = yield
+    if ENV in getattr(item, "fixturenames", ()) and outcome.get_result().failed:
         item.stash[_FAILED] = True
-    return report
 
 
 @pytest.fixture
