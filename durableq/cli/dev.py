@@ -72,7 +72,8 @@ def command(
 
     The server's data is kept in .durableq/ here, and its address in .durableq/url, where `durableq send`, `runs` and
     `functions` find it. A second one in this directory shares the server, and the last to stop ends it. Ctrl-C, SIGTERM
-    and the end of the terminal end everything that was started; a second Ctrl-C does not wait for steps.
+    and the end of the terminal end everything that was started; a second Ctrl-C does not wait for steps. The log is in
+    words wherever it goes, unless --log-format is json.
     """
     named = named_apps(apps)
     settings = WorkerSettings(
@@ -107,6 +108,7 @@ async def run_dev(settings: WorkerSettings, reload: bool) -> int:
         async with _server(settings.redis_url) as (server, url):
             # What user code makes of clients beside its app must not be led elsewhere, to production, by the shell.
             os.environ.update({URL_VARIABLES[0]: url, NAMESPACE_VARIABLE: settings.namespace})
+            os.environ["PYTHONUNBUFFERED"] = "1"  # what user code prints stands where it belongs among our lines
             told = replace(settings, redis_url=url)
             return await _serve(told, Stage(told, server, environment, reloads=reload), reload, stops)
     finally:

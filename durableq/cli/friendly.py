@@ -36,6 +36,7 @@ TEXTS: Final = {
     "child.refused": "{why}",
     "child.died": "process {child} died: {how}, with {in_hand} runs in hand",
     "child.killed": "process {child} was killed: {why}",
+    "loop.blocked": "blocked for {silent_s} s at {line}: {hint}",
     "parent.gone": "its `durableq dev` is gone: it finishes what it has in hand, and leaves",
     "runs.handed_back": "{runs} runs were handed back: they are executed again from their last recorded step",
     "embedded.lost": "the server went away",
@@ -47,8 +48,8 @@ UNSAID: Final = frozenset(
     ("worker.starting", "worker.draining", "worker.left", "child.started", "child.working", "redis.connected")
 )
 """What a person at the terminal can do nothing with; shown at level debug."""
-GREEN: Final = frozenset(("run.completed",))
-COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red"}
+COLOURS: Final = {"run.completed": "green", "run.failed": "red", "warning": "yellow", "error": "red", "critical": "red"}
+"""By the event, else by the level."""
 PROCESS_WIDTH: Final = 14
 RUN_TAIL: Final = 6
 
@@ -72,7 +73,7 @@ class Friendly:
         at = str(fields.pop("timestamp", ""))[:12]
         error = _exception(fields.pop("exc_info", None))
         said = _Said(event, fields)
-        colour = "green" if event in GREEN else COLOURS.get(level)
+        colour = COLOURS.get(event, COLOURS.get(level))
         parts = [self._in(at, "bright_black"), f"{_process(fields):{PROCESS_WIDTH}}"]
         if said.run:
             parts.append(self._in(said.run, "cyan"))

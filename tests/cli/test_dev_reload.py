@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.dev_project import Dev
-from tests.durableq_command import Running, said, until
+from tests.durableq_command import REPOSITORY, Running, said, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -131,6 +131,23 @@ def test_a_burst_of_saves_is_one_reload_and_the_last_one_counts(dev: Dev, runnin
     assert dev.result_of("demo/tell") == "019"
     assert running.output.count(TAKES_OVER) == 1
     assert "and 18 more changed" in running.output
+
+
+def test_code_from_outside_the_working_directory_is_watched_too(
+    dev: Dev, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    package = elsewhere / "shared_code"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "words.py").write_text("WHICH = 'one'\n")
+    dev.write(APP.replace('WHICH = "one"', "from shared_code.words import WHICH"))
+    running = dev.start("apps:app", PYTHONPATH=f"{REPOSITORY}:{elsewhere}")
+    running.says("durableq send")
+    assert dev.result_of("demo/tell") == "one"
+    (package / "words.py").write_text("WHICH = 'two'\n")
+    ready_again(running)
+    assert dev.result_of("demo/tell") == "two"
 
 
 def test_functions_come_and_go_with_the_code(dev: Dev, running: Running) -> None:

@@ -64,6 +64,7 @@ class Succession:
         self._stops = stops
         self._running: dict[Parent, asyncio.Task[int]] = {}
         self._newest: Parent | None = None
+        self._told: Parent | None = None
         self._worked = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -151,7 +152,9 @@ class Succession:
         what = message.get("is")
         if what == "code" and self._watch is not None:
             self._do(self._watch.add(message["directory"]))
-        elif what == "working" and parent is self._newest:
+        elif what == "working" and parent is self._newest and parent is not self._told:
+            # Of each worker the first child: one that took the place of a dead one is no news.
+            self._told = parent
             self._worked = True
             self._teller.works()
 
