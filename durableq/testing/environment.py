@@ -93,7 +93,11 @@ class TestEnv(Looks):
     def __enter__(self) -> Self:
         self._check_no_loop("…")
         self._stage.begin()
-        self._wait("…", self._stage.opened())
+        try:
+            self._wait("…", self._stage.opened())
+        except BaseException:
+            self._close(failed=True)  # no __exit__ follows
+            raise
         return self
 
     def __exit__(
@@ -103,7 +107,11 @@ class TestEnv(Looks):
 
     async def __aenter__(self) -> AsyncTestEnv:
         awaited = self._begin_awaited()
-        await self._stage.opened()
+        try:
+            await self._stage.opened()
+        except BaseException:
+            self._stage.close()  # no __aexit__ follows
+            raise
         return awaited
 
     async def __aexit__(

@@ -108,6 +108,24 @@ def test_an_environment_that_has_ended(app: dq.App) -> None:
         pass
 
 
+async def test_an_environment_that_cannot_be_opened_leaves_the_app_alone(
+    app: dq.App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: object) -> None:
+        raise RuntimeError("no Lua today")
+
+    monkeypatch.setattr("durableq.testing.server.MemoryServer.open", refuse)
+    with pytest.raises(RuntimeError, match="no Lua today"):
+        await TestEnv(app).__aenter__()
+    await asyncio.to_thread(_refused, app)
+    assert app.client._doors == []
+
+
+def _refused(app: dq.App) -> None:
+    with pytest.raises(RuntimeError, match="no Lua today"):
+        TestEnv(app).__enter__()
+
+
 def test_an_environment_that_was_not_entered(app: dq.App) -> None:
     env = TestEnv(app)
     with pytest.raises(EnvError, match="has not begun: write `with TestEnv"):
