@@ -37,10 +37,10 @@ TEXTS: Final = {
     "child.died": "process {child} died: {how}, with {in_hand} runs in hand",
     "child.killed": "process {child} was killed: {why}",
     "loop.blocked": "blocked for {silent_s} s at {line}: {hint}",
-    "parent.gone": "its `durableq dev` is gone: it finishes what it has in hand, and leaves",
+    "parent.gone": "its `durableq dev` is gone, {then}: it finishes what it has in hand, and leaves",
     "runs.handed_back": "{runs} runs were handed back: they are executed again from their last recorded step",
-    "embedded.lost": "the server went away",
-    "embedded.restarted": "the server is back, on the same data",
+    "embedded.lost": "went away: {directory}",
+    "embedded.restarted": "is back, on the same data: {directory}",
 }
 FAILED_STEP: Final = "step {step} failed, attempt {attempt}: {error}{at}, again in {retry_in}"
 FAILED_STEP_FOR_GOOD: Final = "step {step} failed for good, attempt {attempt}: {error}{at}: {final}"

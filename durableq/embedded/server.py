@@ -65,7 +65,7 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger("durableq.embedded")
+        self._log = structlog.get_logger("durableq.embedded", process="server")
 
     async def start(self) -> str:
         """Start the server, or attach to the one that runs, and keep it running until `stop`.

@@ -119,7 +119,7 @@ def test_after_kill_9_no_worker_stays_and_the_next_one_adopts_the_server(dev: De
     assert len(children) == 2  # the server and a worker's child
     os.kill(running.pid, signal.SIGKILL)
     assert running.ends() == -signal.SIGKILL
-    running.says("its `durableq dev` is gone")
+    running.says("its `durableq dev` is gone, draining")
     until(lambda: sum(map(lives, children)) == 1, "the child has left")
     again = dev.start("apps:app")
     assert "It was still running: one that was killed has left it" in again.says("durableq send")
@@ -160,3 +160,11 @@ def test_a_second_interrupt_does_not_wait_for_a_step(dev: Dev) -> None:
     running.signal(signal.SIGINT)
     assert running.ends() == 130
     assert not dev.socket.exists()
+
+
+def test_a_server_that_dies_is_started_again_and_its_runs_go_on(dev: Dev) -> None:
+    running = dev.start("apps:app")
+    running.says("durableq send")
+    os.kill(int((dev.directory / ".durableq" / "lock").read_text()), signal.SIGKILL)
+    running.says("server          is back, on the same data")
+    assert dev.result_of("demo/echo", '{"say": 1}') == 1

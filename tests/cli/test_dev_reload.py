@@ -151,12 +151,17 @@ def test_code_from_outside_the_working_directory_is_watched_too(
 
 
 def test_functions_come_and_go_with_the_code(dev: Dev, running: Running) -> None:
-    dev.write(APP.replace('"nap"', '"rest"').replace('"demo/work"', '"demo/go"'))
+    sleeper = dev.send("demo/nap")
+    running.says("step nap sleeps")
+    dev.write(APP.replace('@app.function("nap"', '@app.function("rest"').replace('"demo/work"', '"demo/go"'))
     told = ready_again(running)
     assert "3 functions of demo; new: demo/rest; gone: demo/nap; started by something else: demo/work" in told
     running.says("function demo/nap is gone")
     listed = [view["id"] for view in said("functions", cwd=dev.directory)]
-    assert listed == ["demo/rest", "demo/tell", "demo/work"]
+    assert [name for name in listed if name != "demo/nap"] == ["demo/rest", "demo/tell", "demo/work"]
+    until(lambda: said("runs", "list", "--status", "queued", cwd=dev.directory), "the run has nobody to go on")
+    dev.write(APP)
+    assert dev.wait_for(sleeper) == "one"
 
 
 def test_without_reloading_the_code_is_read_once(dev: Dev) -> None:
