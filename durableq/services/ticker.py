@@ -25,9 +25,10 @@ from durableq.words.errors import ConfigError, QueueFull
 from durableq.words.ids import tick_run_id
 from durableq.words.telemetry import Log
 
-IDLE_S: Final = 20.0
+IDLE_S: Final = 30.0
 """How often it looks when nothing is due: the bell of a new trigger wakes one scheduler only, which may die."""
 
+KNOWN_MAX: Final = 10_000
 FULL_PAUSE_S: Final = 5.0
 UNREADABLE_PAUSE_MS: Final = 5_000
 LATE_S: Final = 0.0005
@@ -42,6 +43,8 @@ class Ticker:
         self._log = log
         self._shard = shard
         self._resume_at_s = 0.0
+        self._planning = asyncio.Lock()
+        self._known: dict[bytes, CronTrigger] = {}
         self._unreadable: dict[str, bytes] = {}
 
     async def run_once(self) -> float:
@@ -67,8 +70,11 @@ class Ticker:
 
     async def _look_at(self, cron: CronToLookAt, now_ms: int) -> None:
         try:
-            trigger = CronTrigger.from_spec(cron.spec)
-            plan = planned(trigger, cron.function, cron.upto_ms, now_ms)
+            trigger = self._trigger(cron.spec)
+            async with self._planning:
+                # One a turn of the loop: after a long outage a plan takes up to 0.1 s, and others wait for the loop too.
+                await asyncio.sleep(0)
+                plan = planned(trigger, cron.function, cron.upto_ms, now_ms)
         except ConfigError as error:
             if self._unreadable.get(cron.trigger) != cron.spec:
                 self._unreadable[cron.trigger] = cron.spec
@@ -101,6 +107,14 @@ class Ticker:
             settled = Settled(plan.upto_ms, missed, plan.upcoming.tick_ms, plan.upcoming.due_at_ms)
             await self._crons.tick_cron(cron, settled, trigger.overlap)
             self._tell(cron, trigger, [], Ticked(0, 0, False), missed)
+
+    def _trigger(self, spec: bytes) -> CronTrigger:
+        known = self._known.get(spec)
+        if known is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            known = self._known[spec] = CronTrigger.from_spec(spec)
+        return known
 
     def _write(self, function: str, trigger: CronTrigger, due: Due) -> TickWrite:
         event = tick_event(function, trigger.key, trigger.cron, trigger.timezone, due)
