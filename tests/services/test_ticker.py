@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,13 +15,16 @@ from structlog.testing import capture_logs
 from durableq import App, Context, CronTrigger, Event, EventTrigger
 from durableq.model.cron.plan import COUNTED_MAX
 from durableq.model.event import decode_event
+from durableq.services.scheduler import Scheduler
 from durableq.services.ticker import FULL_PAUSE_S, IDLE_S, Ticker
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
+from durableq.store.link import Link
+from durableq.store.opening import calls_on
 from durableq.store.registry import Registry
 from durableq.store.upkeep import Upkeep
 from durableq.words import codec
-from tests.servers import on
+from tests.servers import Server, on
 from tests.store.invariants import assert_invariants
 
 MINUTE_MS = 60_000
@@ -288,3 +292,30 @@ async def test_nothing_is_asked_between_ticks_but_for_a_look_now_and_then(bench:
     assert await ticker.run_once() == IDLE_S
     bench.calls.now_ms = ms(datetime(2026, 3, 1, 8, 59, 59, tzinfo=UTC))
     assert await ticker.run_once() == pytest.approx(1.0005)
+
+
+@on("redis7", "valkey")
+async def test_a_new_trigger_wakes_a_scheduler_that_is_idle(server: Server) -> None:
+    pool = server.client().connection_pool
+    calls, bell_calls = (calls_on(Link(lambda: pool.make_connection()), "default") for _ in range(2))
+    await calls.open()
+    bell_calls.identity = calls.identity
+    lost: list[BaseException] = []
+    scheduler = Scheduler(calls, bell_calls, structlog.get_logger(), lost.append)
+    scheduler.start()
+
+    async def looked_at(function: str) -> None:
+        deadline_s = time.monotonic() + IDLE_S / 3
+        while not any(row.next_ms for row in await Crons(calls).listed() if row.function == f"shop/{function}"):
+            assert time.monotonic() < deadline_s, "nobody looks at the trigger"
+            await asyncio.sleep(0.02)
+
+    try:
+        await deploy(calls, "r1", f=[CronTrigger("0 9 29 2 *")])
+        await looked_at("f")  # perhaps by the first look of all
+        await deploy(calls, "r2", f=[CronTrigger("0 9 29 2 *")], g=[CronTrigger("0 9 29 2 *")])
+        await looked_at("g")  # by no other than the bell
+    finally:
+        await scheduler.stop()
+        await asyncio.gather(calls.link.close(), bell_calls.link.close())
+    assert lost == []
