@@ -68,7 +68,8 @@ COMMANDS = [(name, words) for name, text in FILES.items() for words in written_c
 def understood(words: list[str]) -> click.Context:
     """The words as the command line takes them. Raises click.UsageError for a flag that does not exist."""
     group: click.Command | None = main
-    context = click.Context(main, info_name=words[0])
+    # With the settings of the real one: a command remembers the first help option that it is asked for.
+    context = click.Context(main, info_name=words[0], **main.context_settings)
     rest = words[1:]
     while isinstance(group, click.Group):
         if not rest or rest[0].startswith("-"):
@@ -76,7 +77,7 @@ def understood(words: list[str]) -> click.Context:
         name, rest = rest[0], rest[1:]
         group = group.get_command(context, name)
     assert group is not None, f"no command {' '.join(words)}"
-    return group.make_context(" ".join(words), rest)
+    return group.make_context(" ".join(words), rest, parent=context)
 
 
 @pytest.mark.parametrize(("name", "words"), COMMANDS, ids=[f"{name}: {' '.join(words)}" for name, words in COMMANDS])
