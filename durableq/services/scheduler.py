@@ -51,7 +51,7 @@ class Scheduler:
         ticker = Loop("ticker", Ticker(Crons(calls), log), log, on_state_lost)
         timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker, ticker), log, on_state_lost)
         self._loops = [self._waker, ticker, rescuer, janitor, timer_bell]
-        # Not the janitor: one round of its is many calls, which a slow Redis may stretch beyond any bound.
+        # Not the janitor nor the ticker: a round of theirs may be many calls, which a slow Redis may stretch beyond any bound.
         self._fetching = (
             Watched(self._waker, calls.link),
             Watched(rescuer, calls.link),

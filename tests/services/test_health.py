@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from durableq.services.health import STALLED_S, HealthFile, Watched, health_file, stalled
+from durableq.services.health import SILENT_S, STALLED_S, STARTING_S, HealthFile, Watched, health_file, stalled
+from durableq.services.offspring import Offspring
+from durableq.services.parent import Parent
 from durableq.services.service import Loop
+from durableq.services.settings import WorkerSettings
 from durableq.store.opening import open_link
 from durableq.words.errors import ConfigError
 from durableq.words.telemetry import get_log
@@ -126,6 +129,55 @@ async def test_a_loop_whose_task_was_killed_in_a_round_does_not_move(monkeypatch
     loop._running.exception()
     later(monkeypatch, 3000)
     assert reason(loop) != ""
+
+
+# ---- a parent and its children
+
+
+async def test_a_child_that_has_spoken_must_go_on_speaking(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Offspring(1, get_log(), lambda _child, _message: None)
+    later(monkeypatch, STARTING_S - 1)
+    assert child.unwell() == "", "it imports its apps"
+    child._said({"is": "beat", "in_hand": 0, "stalled": ""})
+    later(monkeypatch, SILENT_S - 1)
+    assert child.unwell() == ""
+    later(monkeypatch, 2)
+    assert child.unwell() == "child 0 has been silent for 6 s"
+
+
+async def test_a_child_that_never_speaks_is_unwell_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Offspring(1, get_log(), lambda _child, _message: None)
+    later(monkeypatch, STARTING_S + 1)
+    assert child.unwell() == "child 0 has been silent for 61 s"
+
+
+async def test_a_child_says_itself_what_does_not_move() -> None:
+    child = Offspring(1, get_log(), lambda _child, _message: None)
+    child._said({"is": "beat", "in_hand": 0, "stalled": "its claimer has not moved for 21 s"})
+    assert child.unwell() == "child 0: its claimer has not moved for 21 s"
+    child._said({"is": "beat", "in_hand": 0, "stalled": ""})
+    assert child.unwell() == ""
+
+
+async def test_a_parent_without_enough_children_is_unwell_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = WorkerSettings(("a:b",), "redis://localhost", processes=2)
+    parent = Parent(settings, ("false",), None, get_log())  # type: ignore[arg-type]
+    children = [Offspring(number, get_log(), lambda _child, _message: None) for number in (1, 2)]
+    waits = [asyncio.create_task(asyncio.Event().wait()) for _ in children]
+    parent._children.update(zip(children[:1], waits[:1], strict=True))  # type: ignore[arg-type]
+    later(monkeypatch, STALLED_S - 1)
+    assert parent.unwell() == ""
+    later(monkeypatch, 2)
+    assert parent.unwell() == "a child has been missing for 21 s"
+    parent._children.update(zip(children, waits, strict=True))  # type: ignore[arg-type]
+    assert parent.unwell() == ""
+    parent._children.clear()
+    assert parent.unwell() == "", "it has been missing for no time yet"
+    later(monkeypatch, STALLED_S + 1)
+    parent.stop()
+    assert parent.unwell() == "", "children leave while it drains"
+    for wait in waits:
+        wait.cancel()
 
 
 # ---- what a link knows of Redis
