@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+import durableq as dq
 from durableq.cli.main import main
 from durableq.store.keys import KEYS
+from durableq.testing import TestEnv
 from tests.durableq_command import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -113,3 +116,33 @@ def test_a_decision_has_a_number_a_reason_and_what_was_rejected(page: Path) -> N
     assert text.startswith(f"# {page.name[:3]}: ")
     for word in ("**Decision.**", "**Why.**", "**Rejected.**"):
         assert word in text
+
+
+# ---- Python and links in the pages (of README and testing.md: test_readme.py, testing/test_docs.py)
+
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md")])
+WITH_PYTHON = [page for page in PAGES if page.name != "testing.md" and "```python" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_python_in_a_page_is_executed(page: Path) -> None:
+    code = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S))
+    assert code.count("\n") > 1
+    module = types.ModuleType("page")
+    exec(compile(code, str(page), "exec"), module.__dict__)
+    for app in (value for value in vars(module).values() if isinstance(value, dq.App)):
+        assert app.functions
+        with TestEnv(app) as env:
+            for function in app.functions.values():
+                for trigger in function.triggers:
+                    if isinstance(trigger, dq.EventTrigger):
+                        env.send(trigger.event)
+            env.advance("8d")
+            assert {run.function for run in env.runs} == {function.full_id for function in app.functions.values()}
+            assert {run.status for run in env.runs} == {"completed"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import os
 import re
@@ -67,6 +68,12 @@ def snippets(server_pool: ServerPool, tmp_path_factory: pytest.TempPathFactory) 
         finally:
             worker.kill()
             module.app.client.sync.close()
+
+
+def test_its_test_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "readme_under_test.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("readme_under_test").test_a_crash_after_the_label_prints_no_second_one()
 
 
 @pytest.mark.acceptance
