@@ -213,6 +213,17 @@ async def test_a_claim_brings_memos_and_input_up_to_its_budget(shard: Shard) -> 
     assert runs[small].input == EVENT, "what is small still comes along"
 
 
+async def test_runs_that_were_delayed_do_not_stretch_the_budget(shard: Shard) -> None:
+    for _ in range(5):
+        await shard.queued(due_at_ms=shard.now_ms + 500, blob=b"y" * (CLAIM_BUDGET_BYTES // 2))
+    shard.advance(500)
+    await shard.timers.fire_timers()
+    await shard.lease()
+    runs = (await shard.claim()).runs
+    assert len(runs) == 5
+    assert sum(len(run.input or b"") for run in runs) == CLAIM_BUDGET_BYTES
+
+
 async def test_memos_beyond_the_budget_come_as_their_size(shard: Shard) -> None:
     held = await shard.claimed()
     blob = b"x" * (CLAIM_BUDGET_BYTES // 100)

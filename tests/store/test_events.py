@@ -132,6 +132,21 @@ async def test_who_routes_from_an_old_cursor_is_refused(shard: Shard) -> None:
     assert before.changed(await shard.stored()) == set()
 
 
+@pytest.mark.parametrize("decided", ["with a run", "unheard"])
+async def test_the_cursor_moves_over_nothing_but_what_was_decided(shard: Shard, decided: str) -> None:
+    """After a failover a bell may have brought what the new server lacks, or lacks what it has."""
+    entries = await shard.sent(2)
+    lost = f"{int(entries[1].partition('-')[0]) + 1000}-0"
+    before = await shard.stored()
+    for upto, count in ((lost, 1), (lost, 3), (entries[1], 1), (entries[0], 2)):
+        decisions = [Decision("run", upto, "R", "a/f")] if decided == "with a run" else []
+        with pytest.raises(CursorMoved):
+            await shard.events.route_events("0-0", upto, 0, count, decisions, 1000)
+    assert before.changed(await shard.stored()) == set()
+    await shard.events.route_events("0-0", entries[1], 0, 2, [], 1000)
+    assert (await shard.events.unrouted(10)).entries == []
+
+
 async def test_decisions_that_rest_on_old_functions_are_refused(shard: Shard) -> None:
     (entry,) = await shard.sent()
     await shard.registry.register_app("a", "r1", {"f": b"declared"})

@@ -23,7 +23,8 @@ local function described(id, v, epoch, begun, given)
   local input_bytes, memos = #(given or ''), false
   if input_bytes > budget then given = false else budget = budget - input_bytes end
   if v[6] or v[9] then
-    local size = tonumber(v[7] or 0) - BESIDES - input_bytes
+    -- Before its first claim a run with a timer is not counted yet: then it must not make room for others.
+    local size = math.max(0, tonumber(v[7] or 0) - BESIDES - input_bytes)
     if size > budget then
       memos = size
     else

@@ -6,7 +6,7 @@
 -- args: after:str, upto:str, registry:int, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor
--- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed, REGISTRY_CHANGED when the decisions rest on old functions
+-- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions
 -- An item of kind 'run' starts a run of fn; 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
 -- trigger of fn could not be evaluated, with the reason in detail. The cursor is the acknowledgement: sent twice, the
 -- second is refused and changes nothing.
@@ -18,11 +18,11 @@ if entries == 0 then
   if #redis.call('XRANGE', events, '(' .. after, '+', 'COUNT', 1) == 0 then redis.call('HSET', meta, 'routed', known[3]) end
   return {0, 0}
 end
-local blobs = {}
-if ITEMS > 0 then
-  -- All at once: to look up one entry costs more than to read ten in a row.
-  for _, entry in ipairs(redis.call('XRANGE', events, '(' .. after, upto)) do blobs[entry[1]] = entry[2][2] end
-end
+-- All at once: to look up one entry costs more than to read ten in a row. They must be those that were decided: a server that
+-- came back older lacks what a bell had brought, and a cursor beyond its last entry would pass over those that come next.
+local found, blobs = redis.call('XRANGE', events, '(' .. after, upto, 'COUNT', entries + 1), {}
+if #found ~= entries or found[entries][1] ~= upto then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
+for _, entry in ipairs(found) do blobs[entry[1]] = entry[2][2] end
 local created, touched, queued, earliest = 0, {}, {}, nil
 for i = 1, ITEMS do
   local kind, entry, id, fn, due_at_ms, detail = item(i)
