@@ -20,13 +20,13 @@ from durableq.store.events import Decision, Events, NewEvent
 from durableq.store.keys import Keys
 from durableq.store.leases import Leases
 from durableq.store.link import Link
-from durableq.store.wire import Connection
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.store.runs import FinishWrite, ReleaseWrite, Runs, SuspendWrite
 from durableq.store.scripts import load_scripts
 from durableq.store.timers import Timers
 from durableq.store.upkeep import Upkeep
+from durableq.store.wire import Connection
 from durableq.words.ids import run_id
 from tests.servers import Server
 from tests.store.stored import Stored, read_stored

@@ -64,10 +64,10 @@ def planned(trigger: Spread, function: str, upto_ms: int, now_ms: int) -> Plan:
     wanted = CATCH_UP_MAX if trigger.catch_up == "all" else 1
     ticks = schedule.ticks_after(upto_ms)
     passed: list[int] = []
-    for following in ticks:
-        if following > now_ms or len(passed) >= max(wanted, COUNTED_MAX):
-            break
+    following = next(ticks)
+    while following <= now_ms and len(passed) < max(wanted, COUNTED_MAX):
         passed.append(following)
+        following = next(ticks)
     counted = len(passed)
     if following <= now_ms:
         # One more than are wanted: the newest may not be due yet.
