@@ -92,12 +92,13 @@ def test_crashes_are_told() -> None:
         (("a/b if event.data.x > 1", "c/d"), "durableq send c/d --data '{}'"),
         (("app/*",), "durableq send app/example --data '{}'"),
         (("two words",), "durableq send 'two words' --data '{}'"),
+        (("cron 0 9 * * * UTC",), ""),
     ],
 )
 def test_the_line_to_paste_sends_an_event_that_starts_something(triggers: tuple[str, ...], line: str) -> None:
-    assert paste_line("unix:///s", "default", [replace(FUNCTION, triggers=triggers)]) == line
+    assert paste_line("unix:///s", "default", {"shop/f": triggers}, {}) == line
 
 
-def test_the_line_to_paste_names_what_would_be_looked_for_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://production")
-    assert paste_line("unix:///s", "acme", [FUNCTION]).endswith("--redis-url unix:///s --namespace acme")
+def test_the_line_to_paste_names_what_would_be_looked_for_elsewhere() -> None:
+    line = paste_line("unix:///s", "acme", {"shop/f": ("x",)}, {"REDIS_URL": "redis://production"})
+    assert line.endswith("--redis-url unix:///s --namespace acme")
