@@ -125,7 +125,7 @@ def scripts(facts: ServerFacts) -> list[Finding]:
         mend = "Mend what Redis names here; another finding may say how. Work goes on by itself then."
         return [found("writes-refused", tried.refusal, mend)]
     if tried.refusal:
-        mend = "Allow EVAL and EVALSHA, and in an ACL the commands that scripts use: +@all ~dq:* is the simplest."
+        mend = "Allow EVAL and EVALSHA, and in an ACL the commands that scripts use: deploy/durableq.acl lists them."
         return [found("scripts-refused", tried.refusal, mend)]
     if not tried.taken_ms:
         return [unseen("scripts", "not tried on this server")]
