@@ -34,6 +34,24 @@ class MemoKind(StrEnum):
     Its number is 0, or, once a scheduler has ended the delay, the number that this took: then the attempt may start.
     """
 
+    AWAITING = "v"
+    """A wait for an event that is not over; blob: encoded {"op", "id", "due", "event", "if"}."""
+
+    SIGNALLING = "g"
+    """A wait for a signal that is not over; blob: encoded {"op", "id", "due", "signal"}."""
+
+    INVOKING = "i"
+    """A wait for a child run that is not over; blob: encoded {"op", "id", "due", "function", "run"}."""
+
+    MATCHED = "m"
+    """The event that a wait was for; blob: its entry in the stream, a space, the encoded event."""
+
+    TIMED_OUT = "z"
+    """The time of a wait for an event, a signal or a child is over; blob: as when it began.
+
+    What a signal or a child brings is DATA or ERROR.
+    """
+
     ABANDONED = "a"
     """User code cancelled the step before it had a result (a TaskGroup's sibling, asyncio.timeout).
 
@@ -44,7 +62,7 @@ class MemoKind(StrEnum):
     """
 
 
-RESULTS = frozenset({MemoKind.DATA, MemoKind.ERROR, MemoKind.WOKEN})
+RESULTS = frozenset({MemoKind.DATA, MemoKind.ERROR, MemoKind.WOKEN, MemoKind.MATCHED, MemoKind.TIMED_OUT})
 """The kinds that answer a step's call."""
 
 

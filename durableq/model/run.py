@@ -2,17 +2,21 @@
 
 Words. A run is *in hand* when a lease holds it. Its *holder* is the pair (lease, epoch): the random id of the child's
 lease and the number of the claim, both compared by every script that advances the run. A *result* is anything that
-user code can be told: a step's value or error, the end of a wait. Each result takes the run's next *number*.
+user code can be told: a step's value or error, the end of a wait, an event. Each result takes the run's next *number*.
 A *memo* is a recorded result, or the record of a wait that is not over. A *timer* is (due time, what becomes due).
+A *filed* entry is what an event may answer: a pending wait, or a *listener* that cancels its run; its *ticket* is its place in
+the order of filing. A name is *heard* when something is filed under it, or was not long ago. A *post* is what routing has left
+to be delivered of a name.
 
 Invariants. Each is held by the scripts named; tests/store tries to break them one by one.
 
  1. A run's state is exactly one of State, kept in its hash; final states never change.                (every script)
  2. RUNNING  <=> the run is in held(lease) of the lease in its hash, which is in `leases` or `dead`.     (claim, free)
  3. QUEUED   <=> the run is in ready(function), or in suspects(app) after two deaths.         (route, fire, free, release)
- 4. WAITING  <=> the run is in waiting(function), and a timer for it exists, or a result newer than it
-    has seen has already made it ready. No state is reached in which nothing will ever move the run.   (suspend, retry)
- 5. A final run is in done(function, state), in no queue and no held set; its timers are void.    (finish, free_runs)
+ 4. WAITING  <=> the run is in waiting(function), and a timer of a wait, delay or backoff of it exists, or a result newer than
+    it has seen has already made it ready. No state is reached in which nothing will ever move the run.   (suspend, retry)
+ 5. A final run is in done(function, state), in no queue and no held set; what hangs on it (timers, filed entries, signals,
+    awaited children) is void, and it is in `void` until all of that is gone.         (finish, cancel, free_runs, sweep)
  6. The epoch grows by one at each claim. A write is applied only if lease and epoch are the run's
     and the lease has not been declared dead.                                     (record, wait, fire, suspend, finish …)
  7. A memo that is a result is never overwritten: the first write wins and every later one is answered with it.
@@ -30,6 +34,24 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
     settled. That only grows while the trigger is registered, never beyond the server's time, and in the script that
     creates the runs of the ticks between. No run of a tick is created while another of its trigger is not final, where
     overlap is 'skip'.                                                                          (register_app, tick_cron)
+16. A pending wait of a living run has a timer; one for an event is filed, under the place that its memo names; one for a
+    signal has the signal's field, unless another wait has taken that over; one for a child names a run whose `u` names it.
+    Whichever script ends it first (event, signal, child, timer, holder, user code) writes the one result, and takes timer and
+    filing away by the same act.                                                      (await_*, invoke, end_wait, record)
+17. A filed entry is of a pending wait, or of a listener in listens(run); or its run is in `void`. heard(name).open counts
+    those of the name; a name with none is in `idle`.                                             (file_wait, take_back)
+18. A wait for an event is filed only when its holder has looked at every entry of the name behind the wait's place, up to the
+    cursor, in the same act. An entry that is routed later is posted with a ticket at least as high.       (await_events)
+19. `routed_upto` passes an entry of a heard name only in the script that puts it into recent(name), and into post(name) if there
+    is anything filed where it would be. The routers' decisions rest on all names that are heard.          (route_events)
+20. Of a name only the first entry of its post is delivered, to entries with tickets up to its bound whose place is before it;
+    it leaves the post when all of them have been looked at. So the earliest match wins.                  (deliver_event)
+21. A child's id is a function of (parent, step key, function); it and the parent's wait are created by the same act. Its
+    end answers the parent's memo if that is pending and names it, by the same act; else nobody.         (invoke, end_run)
+22. After CANCELLED nothing is recorded of a run, as after every final state; its awaited children are cancelled, as those
+    of a failed run are.                                                                               (cancel, sweep)
+23. System events are written by the script that ends or creates a run, once, of the sorts in meta's `echo`; never about the
+    end of a run that an end event started, nor of what such a run invokes.                                      (echo)
 
 When adding a transition: add its row here, its script in store/lua with a header that names the same row, its verb in
 store, its row in the model test (tests/store/machine.py), and what dies with it to the invariants above.
@@ -49,6 +71,7 @@ class State(StrEnum):
     WAITING = "w"
     COMPLETED = "c"
     FAILED = "f"
+    CANCELLED = "x"
 
     @property
     def label(self) -> str:
@@ -63,7 +86,7 @@ class State(StrEnum):
         return cls[label.upper()]
 
 
-FINAL: Final = frozenset({State.COMPLETED, State.FAILED})
+FINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 ABSENT: Final = None
 """The state of a run that is not there: not yet routed, or pruned."""
@@ -79,17 +102,29 @@ class Transition(NamedTuple):
 
 
 Q, R, W, C, F = State.QUEUED, State.RUNNING, State.WAITING, State.COMPLETED, State.FAILED
+X = State.CANCELLED
 
 TRANSITIONS: Final = (
     Transition(ABSENT, "route_events", (Q, W), "an event starts the run: now, or at the event's future ts"),
     Transition(ABSENT, "tick_cron", (Q,), "a tick of a cron trigger starts it"),
+    Transition(ABSENT, "invoke_runs", (Q,), "another run invokes it, and waits"),
+    Transition(ABSENT, "start_runs", (Q,), "somebody outside invokes it"),
     Transition(Q, "claim_runs", (R,), "a child takes it under its lease; the epoch grows"),
     Transition(R, "record_steps", (R,), "a step's result or error, first write wins"),
     Transition(R, "record_waits", (R,), "a sleep or a retry's delay begins while the run stays in hand"),
+    Transition(R, "await_events", (R,), "a wait for an event begins"),
+    Transition(R, "await_signals", (R,), "a wait for a signal begins"),
+    Transition(R, "invoke_runs", (R,), "a wait for a child begins, with the child"),
     Transition(R, "fire_waits", (R,), "the holder ends a wait that is due"),
-    Transition(R, "fire_timers", (R,), "a scheduler ends a wait that is due; the holder is told"),
-    Transition(Q, "fire_timers", (Q,), "the same, of a run that is ready anyway"),
-    Transition(W, "fire_timers", (Q, W), "a wait ends and the run is ready, unless a backoff still holds it"),
+    Transition(R, "fire_timers", (R, X), "a scheduler ends a wait that is due; the holder is told. X: timeouts.finish"),
+    Transition(Q, "fire_timers", (Q, X), "the same, of a run that is ready anyway. X: timeouts.start or .finish"),
+    Transition(W, "fire_timers", (Q, W, X), "a wait ends and the run is ready, unless a backoff holds it. X: timeouts"),
+    Transition(R, "deliver_event", (R, X), "an event answers a wait; the holder is told. X: cancel_on"),
+    Transition(Q, "deliver_event", (Q, X), "the same, of a run that is ready anyway"),
+    Transition(W, "deliver_event", (Q, W, X), "an event answers a wait and the run is ready. X: cancel_on"),
+    Transition(R, "send_signals", (R,), "a signal answers a wait; the holder is told"),
+    Transition(Q, "send_signals", (Q,), "the same, of a run that is ready anyway"),
+    Transition(W, "send_signals", (Q, W), "a signal answers a wait and the run is ready"),
     Transition(
         R,
         "suspend_runs",
@@ -97,17 +132,34 @@ TRANSITIONS: Final = (
         "nothing can go on; R if there is a newer result, Q if Redis has lost what would wake it",
     ),
     Transition(R, "retry_runs", (W,), "code outside steps failed and has attempts left"),
-    Transition(R, "finish_runs", (C, F), "the function returned, or failed for good"),
+    Transition(R, "finish_runs", (C, F, R), "the function returned, or failed for good. R: a child that it awaits ended"),
+    Transition(Q, "finish_runs", (Q,), "a child that it awaits ended"),
+    Transition(W, "finish_runs", (Q, W), "a child that it awaits ended, and it is ready"),
     Transition(R, "release_runs", (Q,), "given back unworked: drain, or more than there was room for"),
     Transition(R, "release_strangers", (Q,), "in the lease's held set, but not in its child's hands: a reply was lost"),
-    Transition(R, "close_lease", (Q, F), "the child died or left; F at the third death, alone"),
-    Transition(R, "rescue_leases", (Q, F), "the lease ran out unrenewed; F at the third death, alone"),
+    Transition(R, "close_lease", (Q, F, R), "its worker died or left; F at the third death, alone. R: a child run ended so"),
+    Transition(Q, "close_lease", (Q,), "a child run that it awaits failed at its third death"),
+    Transition(W, "close_lease", (Q, W), "the same, and it is ready"),
+    Transition(R, "rescue_leases", (Q, F, R), "the lease ran out; F at the third death, alone. R: a child run ended so"),
+    Transition(Q, "rescue_leases", (Q,), "a child run that it awaits failed at its third death"),
+    Transition(W, "rescue_leases", (Q, W), "the same, and it is ready"),
+    Transition(R, "cancel_runs", (X, R), "asked for from outside. R: a child that it awaits was cancelled"),
+    Transition(Q, "cancel_runs", (X, Q), "the same, of a queued run"),
+    Transition(W, "cancel_runs", (X, Q, W), "the same, of a waiting run; it is ready if its child was"),
+    Transition(R, "sweep_ended", (X,), "the run that awaited it failed or was cancelled"),
+    Transition(Q, "sweep_ended", (X,), "the same, of a queued run"),
+    Transition(W, "sweep_ended", (X,), "the same, of a waiting run"),
     Transition(C, "prune_runs", (ABSENT,), "its retention is over"),
+    Transition(X, "prune_runs", (ABSENT,), "its retention is over"),
     Transition(F, "prune_runs", (ABSENT,), "its retention is over"),
     Transition(C, "finish_runs", (C, ABSENT), "more finished runs than are kept: the oldest go"),
     Transition(F, "finish_runs", (F, ABSENT), "more finished runs than are kept: the oldest go"),
     Transition(F, "close_lease", (F, ABSENT), "the same, when a run failed at its third death"),
     Transition(F, "rescue_leases", (F, ABSENT), "the same, when a run failed at its third death"),
+    Transition(X, "cancel_runs", (X, ABSENT), "the same, when runs are cancelled"),
+    Transition(X, "deliver_event", (X, ABSENT), "the same"),
+    Transition(X, "fire_timers", (X, ABSENT), "the same"),
+    Transition(X, "sweep_ended", (X, ABSENT), "the same"),
 )
 """Every change of a run's state. Anything else is refused by the script (STALE) and changes nothing."""
 

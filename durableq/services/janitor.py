@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final, NamedTuple
 
+from durableq.store.cancels import Cancels
 from durableq.store.registry import Registry
 from durableq.store.upkeep import Memory, Upkeep
+from durableq.store.waits import Waits
 from durableq.words.telemetry import Log
 
 DAY_MS: Final = 86_400_000
@@ -28,13 +30,20 @@ class Ages(NamedTuple):
     failed_ms: int = 14 * DAY_MS
     events_ms: int = DAY_MS
     retire_after_ms: int = 600_000
+    names_ms: int = 900_000
+    """Event names that nothing waits for. More than a look-back, so that whoever waits again finds what it may see."""
 
 
 class Janitor:
-    """A service over prune_runs, sweep_timers, retire_functions and set_gate."""
+    """A service over prune_runs, sweep_ended, retire_functions, retire_names and set_gate."""
 
-    def __init__(self, upkeep: Upkeep, registry: Registry, log: Log, ages: Ages) -> None:
+    def __init__(
+        self, upkeep: Upkeep, cancels: Cancels, waits: Waits, registry: Registry, log: Log, ages: Ages, keep_failed: int
+    ) -> None:
         self._upkeep = upkeep
+        self._cancels = cancels
+        self._waits = waits
+        self._keep_failed = keep_failed
         self._registry = registry
         self._log = log
         self._ages = ages
@@ -43,10 +52,11 @@ class Janitor:
         memory = await self._upkeep.memory()
         more_to_prune = await self._prune(memory)
         await self._gate(memory, more_to_prune)
-        swept_all = not await self._upkeep.sweep_timers()
+        swept_all = not await self._cancels.sweep_ended(keep_failed=self._keep_failed)
+        _, more_names = await self._waits.retire_names(self._ages.names_ms)
         for function in await self._registry.retire_functions(self._ages.retire_after_ms):
             self._log.info("function.retired", function=function)
-        if more_to_prune or not swept_all:
+        if more_to_prune or not swept_all or more_names:
             return 0.05
         if memory is None or memory.maximum == 0:
             return 30.0

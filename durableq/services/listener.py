@@ -34,6 +34,7 @@ class Listener:
         ready: Callable[[], None],
         events_wait: Callable[[Backlog | None], None],
         deliver: Callable[[str, str, Memo], None],
+        cancelled: Callable[[str, str], None],
         inbox_gone: Callable[[], None],
     ) -> None:
         self._bells = bells
@@ -44,6 +45,7 @@ class Listener:
         self._ready = ready
         self._events_wait = events_wait
         self._deliver = deliver
+        self._cancelled = cancelled
         self._inbox_gone = inbox_gone
 
     async def run_once(self) -> float:
@@ -61,6 +63,8 @@ class Listener:
             return GONE_PAUSE_S
         for run_id, key, memo in rung.news:
             self._deliver(run_id, key, memo)
+        for run_id, why in rung.cancelled:
+            self._cancelled(run_id, why)
         if rung.events:
             self._events_wait(rung.backlog)
         if rung.ready:

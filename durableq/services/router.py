@@ -4,8 +4,10 @@ Authority: the cursor in Redis. The script that moves it from a to b creates the
 second router changes nothing, and acknowledging is the same act as routing. Who routes is only a hint: the child that the
 event bell woke, or anybody who sees at a claim that events wait.
 
+Of an entry that something may wait for it says where that would be filed; to deliver it is somebody else's turn (deliverer.py).
+
 Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the new
-functions. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
+functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are done. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from collections.abc import Callable
 from typing import Final
 
 from durableq.model.event import EventHead, read_head
+from durableq.model.filing import buckets_of
 from durableq.model.routing import RoutingTable
 from durableq.store.calls import BATCH
-from durableq.store.events import Backlog, Decision, Entry, Events
-from durableq.store.failures import CursorMoved, RegistryChanged
+from durableq.store.events import Backlog, Decision, Entry, Events, Routed
+from durableq.store.failures import CursorMoved, DeliveriesBehind, NamesChanged, RegistryChanged
 from durableq.store.registry import Registry
+from durableq.store.waits import Waits
 from durableq.words.errors import QueueFull
 from durableq.words.ids import run_id
 from durableq.words.telemetry import Log
@@ -36,20 +40,28 @@ class Router:
     def __init__(
         self,
         events: Events,
+        waits: Waits,
         registry: Registry,
         log: Log,
         *,
         on_runs: Callable[[], None] = lambda: None,
+        on_posts: Callable[[], None] = lambda: None,
         shard: int = 0,
         kept: int = EVENTS_KEPT,
     ) -> None:
         self._events = events
+        self._waits = waits
         self._registry = registry
         self._log = log
         self._on_runs = on_runs
+        self._on_posts = on_posts
         self._shard = shard
         self._kept = kept
         self._table = RoutingTable(-1, {})
+        self._heard: dict[str, list[str]] = {}
+        """The names that something waits for, or did, with the paths by which waits are filed."""
+        self._names = 0
+        """Up to which version of them these are."""
         self._busy = asyncio.Lock()
         self._offered: Backlog | None = None
         self._unheard: set[str] = set()
@@ -71,7 +83,7 @@ class Router:
                 if backlog.registry != self._table.version:
                     await self._reload()
                 try:
-                    count, more = await self._apply(backlog)
+                    routed = await self._apply(backlog)
                 except CursorMoved:
                     if offered is not None:
                         continue
@@ -80,11 +92,20 @@ class Router:
                 except RegistryChanged:
                     await self._reload()
                     continue
+                except NamesChanged:
+                    await self._hear()
+                    continue
+                except DeliveriesBehind:
+                    self._on_posts()
+                    await asyncio.sleep(LEAVE_TO_OTHERS_S)
+                    continue
                 except QueueFull as full:
                     self._log.warning("route.refused", reason=str(full))
                     return created
-                created += count
-                if not more:
+                created += routed.created
+                if routed.posted:
+                    self._on_posts()
+                if not routed.more:
                     return created
 
     async def _reload(self) -> None:
@@ -92,7 +113,12 @@ class Router:
         self._table = RoutingTable(version, declarations)
         self._unheard.clear()
 
-    async def _apply(self, backlog: Backlog) -> tuple[int, bool]:
+    async def _hear(self) -> None:
+        names = await self._waits.read_names(self._names)
+        self._heard.update(names.paths)
+        self._names = names.version
+
+    async def _apply(self, backlog: Backlog) -> Routed:
         decisions: list[Decision] = []
         upto, count = backlog.cursor, 0
         for entry in backlog.entries:
@@ -106,7 +132,9 @@ class Router:
         if decisions:
             # Told before the reply: what is sent on this connection from here on finds the runs.
             self._on_runs()
-        return await self._events.route_events(backlog.cursor, upto, self._table.version, count, decisions, self._kept)
+        return await self._events.route_events(
+            backlog.cursor, upto, self._table.version, count, decisions, self._kept, self._names
+        )
 
     def _decide(self, entry: Entry) -> list[Decision]:
         reason = ""
@@ -120,7 +148,7 @@ class Router:
 
     def _decisions(self, entry: Entry, head: EventHead) -> list[Decision]:
         functions, faults = self._table.starts(head.name, head.scope(entry.id))
-        if not functions and not faults:
+        if not functions and not faults and head.name not in self._heard:
             self._note_unheard(head.name)
         found = [
             Decision("run", entry.id, run_id(entry.id, function, self._shard), function, head.ts_ms or 0)
@@ -130,6 +158,10 @@ class Router:
             Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
             for fault in faults
         ]
+        paths = self._heard.get(head.name)
+        if paths is not None:
+            buckets = " ".join(buckets_of(head.name, paths, head.scope(entry.id))).encode()
+            found.append(Decision("heard", entry.id, function=head.name, detail=buckets))
         return found
 
     def _note_unheard(self, name: str) -> None:

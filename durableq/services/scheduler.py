@@ -18,11 +18,13 @@ from durableq.services.ticker import Ticker
 from durableq.services.waker import Waker
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons
 from durableq.store.leases import Leases
 from durableq.store.registry import Registry
 from durableq.store.timers import Timers
 from durableq.store.upkeep import Upkeep
+from durableq.store.waits import Waits
 from durableq.words.errors import StateLost
 from durableq.words.telemetry import Log
 
@@ -45,8 +47,11 @@ class Scheduler:
         ages: Ages | None = None,
     ) -> None:
         kept = retention or Retention()
-        self._waker = Loop("waker", Waker(Timers(calls)), log, on_state_lost)
-        janitor = Loop("janitor", Janitor(Upkeep(calls), Registry(calls), log, ages or Ages()), log, on_state_lost)
+        self._waker = Loop("waker", Waker(Timers(calls), kept.failed), log, on_state_lost)
+        duties = Janitor(
+            Upkeep(calls), Cancels(calls), Waits(calls), Registry(calls), log, ages or Ages(), kept.failed
+        )
+        janitor = Loop("janitor", duties, log, on_state_lost)
         rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
         ticker = Loop("ticker", Ticker(Crons(calls), log), log, on_state_lost)
         timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker, ticker), log, on_state_lost)

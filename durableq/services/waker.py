@@ -19,11 +19,12 @@ FULL_ROUND: Final = 100
 class Waker:
     """A service over fire_timers."""
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, keep_failed: int) -> None:
         self._timers = timers
+        self._keep_failed = keep_failed
 
     async def run_once(self) -> float:
-        fired = await self._timers.fire_timers(FULL_ROUND)
+        fired = await self._timers.fire_timers(FULL_ROUND, self._keep_failed)
         if fired.fired == FULL_ROUND:
             return 0.0
         if fired.next_ms is None:

@@ -39,6 +39,7 @@ from durableq.store.leases import Leases
 from durableq.store.records import Claimed
 from durableq.store.registry import Registry
 from durableq.store.runs import Runs
+from durableq.store.waits import Waits
 from durableq.words.clock import Clock, ServerClock, SystemClock
 from durableq.words.errors import DurableqError, StateLost
 from durableq.words.ids import new_token
@@ -119,7 +120,7 @@ class Worker:
             on_lease_lost=self.lease_lost,
             on_state_lost=self._state_lost,
         )
-        self._router = Router(self._events, Registry(calls), log, on_runs=self._ready)
+        self._router = Router(self._events, Waits(calls), Registry(calls), log, on_runs=self._ready)
         self._claimer = Claimer(
             self._runs,
             self.hand,
@@ -140,6 +141,7 @@ class Worker:
             ready=self._ready,
             events_wait=self._event_came,
             deliver=self._deliver,
+            cancelled=self._cancelled,
             inbox_gone=self.doubt_lease,
         )
         self._claims = _Under(self._claimer, self.lease_lost)
@@ -265,6 +267,11 @@ class Worker:
         held = self.hand.get(run_id)
         if isinstance(held, RunInHand):
             held.deliver([(key, memo)])
+
+    def _cancelled(self, run_id: str, why: str) -> None:
+        held = self.hand.get(run_id)
+        if held is not None:
+            held.drop(f"cancelled: {why}")
 
     def _ready(self) -> None:
         self._claiming.hint()

@@ -27,12 +27,14 @@ class Rung(NamedTuple):
     """The event that rang, if it came alone: what `Events.unrouted` would have answered then."""
     news: list[tuple[str, str, Memo]]
     """(run id, step key, memo) from the inbox."""
+    cancelled: list[tuple[str, str]]
+    """(run id, why) from the inbox: runs that are cancelled and were in hand."""
 
 
 CONSUMER: Final = "any"
 """One name for all: nothing is ever pending, and a name per process would stay behind with every deploy."""
 
-SILENCE: Final = Rung(False, False, False, None, [])
+SILENCE: Final = Rung(False, False, False, None, [], [])
 
 
 class Bells:
@@ -74,8 +76,25 @@ class Bells:
             key("event_bell") in rung,
             key("timer_bell") in rung,
             _backlog(rung.get(key("event_bell"), ())),
-            [_news(fields) for _, fields in rung.get(key("inbox", inbox), ())],
+            *await self._told(rung.get(key("inbox", inbox), ())),
         )
+
+    async def _told(
+        self, entries: Sequence[tuple[bytes, Sequence[bytes]]]
+    ) -> tuple[list[tuple[str, str, Memo]], list[tuple[str, str]]]:
+        news, cancelled = [], []
+        for _, fields in entries:
+            given = dict(zip(fields[::2], fields[1::2], strict=True))
+            run_id = given[b"r"].decode()
+            if b"x" in given:
+                cancelled.append((run_id, given[b"x"].decode()))
+                continue
+            key, raw = given[b"k"].decode(), given.get(b"m")
+            if raw is None:  # large: only where it is recorded
+                raw = await self._calls.read("HGET", self._calls.key("steps", run_id), key)
+            if raw is not None:
+                news.append((run_id, key, records.memo(raw)))
+        return news, cancelled
 
     async def _hang_again(self) -> None:
         """Make the shared bells that somebody has deleted.
@@ -94,8 +113,3 @@ def _backlog(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> Backlog | None
         return None
     _, entry, _, cursor, _, registry, _, blob = entries[0][1]
     return Backlog(cursor.decode(), int(registry), [Entry(entry.decode(), blob)])
-
-
-def _news(fields: Sequence[bytes]) -> tuple[str, str, Memo]:
-    given = dict(zip(fields[::2], fields[1::2], strict=True))
-    return given[b"r"].decode(), given[b"k"].decode(), records.memo(given[b"m"])

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What an entry leads to: kind 'run', 'aside' or 'fault' (see route_events.lua)."""
+    """What an entry leads to: kind 'run', 'event', 'heard', 'aside' or 'fault' (see route_events.lua)."""
 
     kind: str
     entry: str
@@ -36,6 +36,14 @@ class Decision(NamedTuple):
     function: str = ""
     due_at_ms: int = 0
     detail: bytes = b""
+
+
+class Routed(NamedTuple):
+    """Runs created, whether entries remain beyond the cursor, and how many are posted for waits."""
+
+    created: int
+    more: bool
+    posted: int
 
 
 class Backlog(NamedTuple):
@@ -71,16 +79,23 @@ class Events:
         return Backlog(cursor.decode(), registry, [Entry(entry.decode(), fields[1]) for entry, fields in entries])
 
     async def route_events(
-        self, after: str, upto: str, registry: int, entries: int, decisions: Sequence[Decision], trim_above: int
-    ) -> tuple[int, bool]:
-        """Apply the decisions for the entries (after, upto]. Returns the runs created, and whether entries remain.
+        self,
+        after: str,
+        upto: str,
+        registry: int,
+        entries: int,
+        decisions: Sequence[Decision],
+        trim_above: int,
+        names: int = 0,
+    ) -> Routed:
+        """Apply the decisions for the entries (after, upto], which rest on these versions of functions and names.
 
-        Raises CursorMoved, RegistryChanged, QueueFull.
+        Raises CursorMoved, RegistryChanged, NamesChanged, DeliveriesBehind, QueueFull.
         """
-        reply = await self._calls.run(
-            "route_events", after, upto, registry, entries, trim_above, *chain.from_iterable(decisions)
+        created, more, posted = await self._calls.run(
+            "route_events", after, upto, registry, names, entries, trim_above, *chain.from_iterable(decisions)
         )
-        return reply[0], reply[1] == 1
+        return Routed(created, more == 1, posted)
 
 
 async def read_entries(calls: Calls) -> list[Entry]:

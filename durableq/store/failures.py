@@ -47,6 +47,18 @@ class RegistryChanged(StoreError):
     """The functions have changed since these routing decisions were taken."""
 
 
+class NamesChanged(StoreError):
+    """Something waits for events of a name that these routing decisions do not know of."""
+
+
+class DeliveriesBehind(StoreError):
+    """So many routed events are still to be delivered to waits that routing has to pause."""
+
+
+class PostMoved(StoreError):
+    """Somebody else has delivered this event."""
+
+
 class CronMoved(StoreError):
     """The cron trigger is not where the caller believed: another scheduler was first, or a deployment has changed it."""
 
@@ -67,6 +79,9 @@ _OURS: Final = {
     "LEASE_LOST": LeaseLost,
     "CURSOR_MOVED": CursorMoved,
     "REGISTRY_CHANGED": RegistryChanged,
+    "NAMES_CHANGED": NamesChanged,
+    "DELIVERIES_BEHIND": DeliveriesBehind,
+    "POST_MOVED": PostMoved,
     "CRON_MOVED": CronMoved,
     "NOGROUP": BellGone,
 }

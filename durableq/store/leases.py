@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from durableq.store.calls import Calls
@@ -43,10 +45,15 @@ class Leases:
         release: str,
         functions: Sequence[str],
         lease_ms: int = LEASE_MS,
+        finish_ms: Mapping[str, int] = MappingProxyType({}),
     ) -> tuple[int, int]:
-        """Begin a lease for a child that can execute these full function ids. Returns (server time, expiry) in ms."""
+        """Begin a lease for a child that can execute these full function ids. Returns (server time, expiry) in ms.
+
+        `finish_ms` has those whose runs must end within a time of their first claim.
+        """
+        items = chain.from_iterable((function, finish_ms.get(function, 1)) for function in functions)
         now_ms, expiry = await self._calls.run(
-            "register_lease", lease, lease_ms, worker, " ".join(apps), release, *functions
+            "register_lease", lease, lease_ms, worker, " ".join(apps), release, *items
         )
         return now_ms, expiry
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from durableq.model.memo import Memo
-from durableq.model.run import State
+from durableq.model.run import FINAL, State
 from durableq.store import records
 from durableq.store.calls import Calls
 from durableq.store.records import HistoryEntry
@@ -189,7 +189,7 @@ def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
         found.append(("ready", function))
     if State.WAITING in states:
         found.append(("waiting", function))
-    found += [("done", f"{function}:{state.value}") for state in (State.COMPLETED, State.FAILED) if state in states]
+    found += [("done", f"{function}:{state.value}") for state in FINAL if state in states]
     return found
 
 

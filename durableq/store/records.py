@@ -2,7 +2,7 @@
 
 A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
 
-    s  state, one letter (model/run.py)              route, claim, suspend, retry, finish, release, fire, free
+    s  state, one letter (model/run.py)              route, claim, suspend, retry, finish, release, fire, free, cancel
     f  full function id                              route
     c  created: the event's acceptance, ms           route
     b  begun: first claim, ms                        claim
@@ -17,8 +17,15 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     t  pending timers                                route, record_waits, suspend, retry, fire
     x  deaths of its worker since it last recorded   free
     o  1 while there is news from outside            fire
+    p  place in the stream, with c: a sequence       route, tick, invoke
+       number (absent: 0), or a whole id
+    k  what its end has to do besides: l listeners,  route, claim, invoke, watch
+       p parent, s silent, t timeouts, w watchers
+    u  parent: run and step key                      invoke
+    y  due time of a delayed start with timeouts     route
 
-A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, and `number at_ms kind+size note+blob` of what a
+A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something
+from outside ends (kinds v, g, i), where `filed` says where it is filed, and `number at_ms kind+size note+blob` of what a
 step came to, where `size` is how long its note is: `3 1795359902777 d58 ...`. A history entry (`h:<id>`) is
 `at_ms verb key note`. What follows the third space is opaque to Lua; blobs and notes begin with the codec's format byte.
 A failure written by Lua itself begins with the letter T: name, newline, message.
@@ -111,8 +118,14 @@ def result(kind: str, blob: bytes, note: bytes) -> bytes:
 
 def note(raw: bytes) -> bytes:
     """What a memo says to screens; b"" of a wait, whose notes are in the history."""
-    _, _, kind, rest = raw.split(b" ", 3)
-    return rest[: int(kind[1:])] if len(kind) > 1 else b""
+    number, _, kind, rest = raw.split(b" ", 3)
+    return rest[: int(kind[1:])] if len(kind) > 1 and number != b"0" else b""
+
+
+def filed(raw: bytes) -> bytes:
+    """Where a pending wait is filed: `bucket ticket name`, a signal, or a child run; b"" of anything else."""
+    number, _, kind, rest = raw.split(b" ", 3)
+    return rest[: int(kind[1:])] if len(kind) > 1 and number == b"0" else b""
 
 
 def memos(flat: Any) -> dict[str, Memo]:

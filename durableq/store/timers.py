@@ -24,9 +24,9 @@ class Timers:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def fire_timers(self, limit: int = 100) -> Fired:
+    async def fire_timers(self, limit: int = 100, keep_failed: int = 10_000) -> Fired:
         """Perform the effect of at most `limit` timers that are due, the longest overdue first."""
-        now_ms, fired, next_ms = await self._calls.run("fire_timers", limit)
+        now_ms, fired, next_ms = await self._calls.run("fire_timers", limit, keep_failed)
         return Fired(now_ms, fired, None if next_ms < 0 else next_ms)
 
     async def next_at_ms(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Verbs of upkeep: retention, void timers, the memory gate."""
+"""Verbs of upkeep: retention, the memory gate."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ class Upkeep:
             "prune_runs", limit, completed_ms, failed_ms, bytes_max, events_ms
         )
         return Pruned(deleted, kept, more == 1)
-
-    async def sweep_timers(self, limit: int = 100) -> bool:
-        """Remove timers of final runs. Returns whether there are more."""
-        _, more = await self._calls.run("sweep_timers", limit)
-        return bool(more)
 
     async def set_gate(self, used_fraction: float, prunable: bool) -> tuple[bool, bool]:
         """Say how full Redis is, and whether history could still be pruned. Returns (closed now, whether that changed)."""

@@ -16,6 +16,7 @@ from durableq.model.cron import TICK_NAME
 from durableq.model.event import Event, read_head
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
+from durableq.services.committer import Retention
 from durableq.services.sender import Prepared, send
 from durableq.services.ticker import Ticker
 from durableq.services.waker import Waker
@@ -97,7 +98,7 @@ class Stage:
                 declarations = {id: self._declarations[function.full_id] for id, function in app.functions.items()}
                 await Registry(calls).register_app(app.id, "test", declarations)
             timers = Timers(calls)
-            self._duties.append(Duty(timers.next_at_ms, Waker(timers).run_once))
+            self._duties.append(Duty(timers.next_at_ms, Waker(timers, Retention().failed).run_once))
             rescue = Rescue(calls, self.clock, self._crew.leases)
             self._duties.append(Duty(rescue.next_at_ms, rescue.do))
             if self._ticks:

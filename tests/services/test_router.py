@@ -12,6 +12,7 @@ from durableq.store.calls import Calls
 from durableq.store.events import Backlog, Events, NewEvent
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
+from durableq.store.waits import Waits
 from durableq.words import codec
 from tests.servers import on
 
@@ -34,7 +35,7 @@ async def send(calls: Calls, *events: Event) -> None:
 
 
 def router(calls: Calls) -> Router:
-    return Router(Events(calls), Registry(calls), structlog.get_logger())
+    return Router(Events(calls), Waits(calls), Registry(calls), structlog.get_logger())
 
 
 async def queued(calls: Calls, function: str) -> int:
@@ -98,7 +99,7 @@ async def test_what_a_bell_brought_is_routed_without_reading_it_again(calls: Cal
         async def unrouted(self, limit: int) -> Backlog:
             raise AssertionError("it was brought")
 
-    routing = Router(NeverRead(calls), Registry(calls), structlog.get_logger())
+    routing = Router(NeverRead(calls), Waits(calls), Registry(calls), structlog.get_logger())
     routing.offer(brought)
     assert await routing.route() == 1
     assert await queued(calls, "a") == 2

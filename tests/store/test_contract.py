@@ -13,8 +13,10 @@ import pytest
 from durableq.model.run import TRANSITIONS, State
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons, CronToLookAt, Settled, TickWrite
 from durableq.store.events import Decision, Events, NewEvent
+from durableq.store.invokes import Invokes, InvokeWrite, NewRun
 from durableq.store.keys import KEYS
 from durableq.store.leases import Leases
 from durableq.store.registry import Registry
@@ -29,8 +31,10 @@ from durableq.store.runs import (
     WaitWrite,
 )
 from durableq.store.scripts import HeaderError, parse_header
+from durableq.store.signals import NewSignal, Signals, SignalWait
 from durableq.store.timers import Timers
 from durableq.store.upkeep import Upkeep
+from durableq.store.waits import AwaitWrite, Waits
 from durableq.store.work import Work
 from tests.store.recording import RecordingLink, recording_calls
 from tests.store.shard import SCRIPTS
@@ -45,8 +49,36 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "read_unrouted": (lambda c: Events(c).unrouted(10), [b"0-0", 0, []]),
     "route_events": (
         lambda c: Events(c).route_events("0-0", "1-0", 0, 1, [Decision("run", "1-0"), Decision("aside", "1-0")], 9),
-        [1, 0],
+        [1, 0, 0],
     ),
+    "await_events": (
+        lambda c: Waits(c).await_events(
+            "l", [AwaitWrite("r", 1, 0, "k", b"", 1, b"", "e", "", "", "-", "b", "b", b"")] * 2
+        ),
+        ANSWERED,
+    ),
+    "read_names": (lambda c: Waits(c).read_names(0), [0, []]),
+    "read_posts": (lambda c: Waits(c).read_posts(), []),
+    "deliver_event": (
+        lambda c: Waits(c).deliver_event("e", "1-0", [("b", 1), ("b", 2)], done=True, keep_failed=1),
+        [0, 0, 0],
+    ),
+    "retire_names": (lambda c: Waits(c).retire_names(1), [0, 0]),
+    "await_signals": (
+        lambda c: Signals(c).await_signals("l", [SignalWait("r", 1, 0, "k", b"", 1, b"", "s", 0)] * 2),
+        ANSWERED,
+    ),
+    "send_signals": (lambda c: Signals(c).send_signals([NewSignal("s", "t", 1, b"")] * 2), [b"", b"r"]),
+    "invoke_runs": (
+        lambda c: Invokes(c).invoke_runs(
+            "l", [InvokeWrite("r", 1, 0, "k", b"", 1, b"", "c", "a/f", b"", b"")] * 2
+        ),
+        ANSWERED,
+    ),
+    "start_runs": (lambda c: Invokes(c).start_runs("c", [NewRun("r", "a/f", b"", b"")] * 2), [b"", b"NO_FUNCTION"]),
+    "watch_runs": (lambda c: Invokes(c).watch_runs("c", ["r", "s"]), [b"", b"c"]),
+    "cancel_runs": (lambda c: Cancels(c).cancel_runs(["r", "s"], "why"), [0, [b"", b"c"], 0]),
+    "sweep_ended": (lambda c: Cancels(c).sweep_ended(), [0, 0]),
     "register_app": (lambda c: Registry(c).register_app("a", "r", {"f": b"", "g": b""}), [1, 1, 1]),
     "promote_deployment": (lambda c: Registry(c).promote_deployment("a", "r"), [1, 1]),
     "retire_functions": (lambda c: Registry(c).retire_functions(1), []),
@@ -76,7 +108,6 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
         ),
         [2, 0, 0],
     ),
-    "sweep_timers": (lambda c: Upkeep(c).sweep_timers(), [0, 0]),
     "prune_runs": (
         lambda c: Upkeep(c).prune_runs(completed_ms=1, failed_ms=1, bytes_max=1, events_ms=1),
         [0, 0, 0, 0],
@@ -154,6 +185,8 @@ def test_only_what_admits_new_work_may_be_refused_when_memory_is_full() -> None:
         "send_events",
         "route_events",
         "tick_cron",
+        "invoke_runs",
+        "start_runs",
     }
 
 

@@ -1,20 +1,21 @@
 -- claim_runs: take ready runs under a lease, functions in turn, oldest first.
 -- transition: QUEUED -> RUNNING
--- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app)
--- include: alive, app_of
+-- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app), timers, timer_bell
+-- include: alive, app_of, ring_timers
 -- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
---   the next claim, 1 if events wait to be routed, then per run: id, function, epoch, created, begun, attempt, sequence,
+--   the next claim, 1 if events wait to be routed or delivered, then per run: id, function, epoch, created, begun, attempt, sequence,
 --   deaths, input (nil: read it apart), memos flat (nil: none; a number: so many bytes, read them apart)
 -- errors: LEASE_LOST when the lease has been closed or rescued
+-- At the first claim of a run the time by which it must end begins, if its function has one (the lease says so).
 -- The same (lease, number) returns the same runs, so a lost reply loses none. A claim that finds nothing writes nothing.
 -- A run that saw two deaths of its worker is claimed only by a child that claims nothing else (`alone` 1, and nothing held).
 -- Of the functions with ready runs at most 10 are visited, the longest unserved first; each gets a fair share of the room.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local known = redis.call('HMGET', lease(lease_id), 'claim', 'claimed', 'alone')
-local counts = redis.call('HMGET', meta, 'sent', 'routed')
-local unrouted = counts[1] ~= counts[2] and 1 or 0
+local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts')
+local unrouted = (counts[1] ~= counts[2] or counts[3] and counts[3] ~= '0') and 1 or 0
 
 -- What a run is counted with besides its input, memos and output: its keys and fields.
 local BESIDES = 400
@@ -50,7 +51,14 @@ if tonumber(known[1] or -1) == number then
 end
 
 local runs, claimed, members = {}, {}, {}
-local function take(id)
+local earliest
+local function end_by(id, finish_ms)
+  redis.call('ZADD', timers, now + finish_ms, 'f ' .. id)
+  redis.call('HSET', run(id), 'k', (redis.call('HGET', run(id), 'k') or '') .. 't')
+  earliest = math.min(earliest or now + finish_ms, now + finish_ms)
+end
+-- finish_ms: '1' where the function has none.
+local function take(id, finish_ms)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return end
   local epoch = tonumber(v[2] or 0) + 1
@@ -63,12 +71,14 @@ local function take(id)
     redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
   end
   if v[12] then redis.call('HDEL', run(id), 'd') end
+  if not v[10] and finish_ms ~= '1' then end_by(id, tonumber(finish_ms)) end
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch_text
   runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
 end
 local function remember_claim()
   if #members == 0 then return end
+  if earliest then ring_timers(earliest) end
   redis.call('SADD', held(lease_id), unpack(members))
   redis.call('HSET', lease(lease_id), 'claim', number, 'claimed', table.concat(claimed, ' '))
 end
@@ -78,19 +88,21 @@ if known[3] then return {now, 1, skip, unrouted, runs} end
 local function suspect_of(app)
   for _, id in ipairs(redis.call('ZRANGE', suspects(app), 0, 99)) do
     local fn = redis.call('HGET', run(id), 'f')
-    if fn and redis.call('HEXISTS', lease(lease_id), 'f:' .. fn) == 1 then return id end
+    local finish_ms = fn and redis.call('HGET', lease(lease_id), 'f:' .. fn)
+    if finish_ms then return id, finish_ms end
   end
 end
 
 local suspected = 0
 for i = 1, ITEMS do
   local app = item(i)
-  local suspect = redis.call('EXISTS', suspects(app)) == 1 and suspect_of(app)
+  local suspect, finish_ms
+  if redis.call('EXISTS', suspects(app)) == 1 then suspect, finish_ms = suspect_of(app) end
   if suspect then
     suspected = 1
     if alone == 1 and redis.call('EXISTS', held(lease_id)) == 0 then
       redis.call('ZREM', suspects(app), suspect)
-      take(suspect)
+      take(suspect, finish_ms)
       if #members == 1 then redis.call('HSET', lease(lease_id), 'alone', suspect) end
       remember_claim()
       return {now, 1, skip, unrouted, runs}
@@ -99,7 +111,7 @@ for i = 1, ITEMS do
 end
 if alone == 1 or room <= 0 then return {now, suspected * 2, skip, unrouted, runs} end
 
-local serving, beyond, more = {}, {}, 0
+local serving, beyond, more, finishing = {}, {}, 0, {}
 for i = 1, ITEMS do
   local app = item(i)
   local names = redis.call('ZRANGE', work(app), skip, skip + 99)
@@ -110,6 +122,7 @@ for i = 1, ITEMS do
     local mine = redis.call('HMGET', lease(lease_id), unpack(fields))
     for j, fn in ipairs(names) do
       if mine[j] then
+        finishing[fn] = mine[j]
         if #serving < 10 then serving[#serving + 1] = fn else beyond[#beyond + 1] = fn end
       end
     end
@@ -132,7 +145,7 @@ while #serving > 0 and left > 0 do
     local share = math.ceil(left / (#serving - j + 1))
     if share > 0 then
       local popped = redis.call('ZPOPMIN', ready(fn), share)
-      for k = 1, #popped, 2 do take(popped[k]) end
+      for k = 1, #popped, 2 do take(popped[k], finishing[fn]) end
       left = room - #members
       if #popped / 2 == share then
         still[#still + 1] = fn

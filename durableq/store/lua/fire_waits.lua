@@ -1,12 +1,13 @@
 -- fire_waits: end waits of runs in hand that are due, by their holder.
 -- transition: RUNNING -> RUNNING
--- keys: meta, leases, run(id), steps(id), history(id), news(id), timers
--- include: alive, holds, newer, remember
+-- keys: meta, leases, run(id), steps(id), history(id), news(id), timers, idle, heard(event), waits(bucket), signals
+-- include: alive, holds, newer, remember, wait_of, unfile
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str
 -- returns: server time in ms, then per item: number, its time in ms, newer results flat; or {0, ms still to wait, newer}; or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
--- Whoever fires first (holder or scheduler) writes the memo; the other is answered with it.
+-- Whoever ends it first (holder, scheduler, event, signal, child) writes the memo; the others are answered with its number, and
+-- have it among the newer ones unless they have seen it. What waits for something from outside becomes `z`: its time is over.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies = {}
 for i = 1, ITEMS do
@@ -17,21 +18,24 @@ for i = 1, ITEMS do
   if tonumber(v[4] or 0) < seen or not holds(v, lease_id, epoch) or not memo then
     replies[i] = 'STALE'
   else
-    local number, at, kind = string.match(memo, '^(%d+) (%d+) (%a)')
+    local number, at = string.match(memo, '^(%d+) (%d+)')
     local found = newer(id, v[5], seen)
-    if kind ~= 'w' and (kind ~= 'r' or number ~= '0') then
+    local pending, filed, blob = wait_of(memo)
+    if not pending then
       replies[i] = {tonumber(number), tonumber(at), found}
     else
-      local timer = kind .. ' ' .. id .. ' ' .. key
+      local timer = pending .. ' ' .. id .. ' ' .. key
       local due = tonumber(redis.call('ZSCORE', timers, timer) or now)
       if due > now then
         replies[i] = {0, due - now, found}
       else
         local next_number = tonumber(v[4] or 0) + 1
-        redis.call('HSET', steps(id), key, next_number .. ' ' .. now .. ' ' .. (kind == 'w' and 's' or 'r') .. ' ' .. string.match(memo, '^%d+ %d+ %a (.*)$'))
+        local to = pending == 'w' and 's' or pending == 'r' and 'r' or 'z'
+        redis.call('HSET', steps(id), key, next_number .. ' ' .. now .. ' ' .. to .. ' ' .. blob)
         redis.call('HSET', run(id), 'q', next_number)
         if redis.call('ZREM', timers, timer) == 1 then redis.call('HINCRBY', run(id), 't', -1) end
-        remember(id, kind == 'w' and 's' or 'due', key, '')
+        unfile(id, key, pending, filed)
+        remember(id, to == 'r' and 'due' or to, key, '')
         replies[i] = {next_number, now, found}
       end
     end

@@ -1,6 +1,6 @@
 -- prune_runs: delete finished runs that are too old, or beyond the bytes that history may take, at most `limit` a call.
--- transition: COMPLETED -> ABSENT, FAILED -> ABSENT
--- keys: meta, kept, done(list), run(id), input(id), steps(id), history(id), output(id), events, void, timers
+-- transition: COMPLETED -> ABSENT, FAILED -> ABSENT, CANCELLED -> ABSENT
+-- keys: meta, kept, done(list), run(id), input(id), steps(id), history(id), output(id), events, void
 -- include: delete_runs
 -- args: limit:int, completed_ms:int, failed_ms:int, bytes_max:int, events_ms:int
 -- returns: server time in ms, runs deleted, bytes of history left, 1 if there is more to delete
@@ -9,7 +9,7 @@ local deleted, freed = 0, 0
 local total = tonumber(redis.call('HGET', meta, 'kept_bytes') or 0)
 local function drop(list, count)
   local oldest = redis.call('ZPOPMIN', done(list), count)
-  freed = freed + delete_runs(oldest)
+  freed = freed + delete_runs(list, oldest)
   deleted = deleted + #oldest / 2
   if redis.call('EXISTS', done(list)) == 0 then redis.call('SREM', kept, list) end
 end

@@ -1,13 +1,13 @@
 -- record_steps: write what steps came to, first write wins.
 -- transition: RUNNING -> RUNNING
--- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers
--- include: alive, holds, newer, end_alone
+-- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers, idle, heard(event), waits(bucket), signals
+-- include: alive, holds, newer, end_alone, wait_of, unfile
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, result:bytes
 -- returns: server time in ms, then per item: its number, if it was written now and nothing else is newer; or number, its time
 --   in ms, newer results flat (key, memo); or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
--- Sent twice, or by a late attempt: the memo that is there answers. A step whose retry was pending ends it, timer and all.
+-- Sent twice, or by a late attempt: the memo that is there answers. A step whose retry or wait was pending ends it, timer and filing and all.
 -- A result is what follows a memo's number and time: kind, note and blob, packed by the caller (records.py), since each
 -- argument and each part joined here costs more than it does there. The note is for screens; here it costs no write.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
@@ -26,9 +26,12 @@ for i = 1, ITEMS do
     local memo = number_text .. ' ' .. now_text .. ' ' .. result
     local fresh = redis.call('HSETNX', steps(id), key, memo) == 1
     if not fresh then
-      local known_number, known_at, known_kind = string.match(redis.call('HGET', steps(id), key), '^(%d+) (%d+) (%a)')
-      if known_kind == 'r' or known_kind == 'w' then
+      local known = redis.call('HGET', steps(id), key)
+      local known_number, known_at, known_kind = string.match(known, '^(%d+) (%d+) (%a)')
+      local pending, filed = wait_of(known)
+      if pending or known_kind == 'r' then
         fresh = true
+        if pending then unfile(id, key, pending, filed) end
         redis.call('HSET', steps(id), key, memo)
         if redis.call('ZREM', timers, known_kind .. ' ' .. id .. ' ' .. key) == 1 then
           redis.call('HINCRBY', run(id), 't', -1)

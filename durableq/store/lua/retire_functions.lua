@@ -1,5 +1,5 @@
 -- retire_functions: forget functions that the newest deployment lacks and no living worker has had for some time.
--- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults, crons, cron(trigger), started(trigger)
+-- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults, crons, cron(trigger), started(trigger), timeouts(app)
 -- include: has_worker, drop_crons
 -- args: after_ms:int, only:str
 -- returns: the full ids of the functions retired
@@ -16,6 +16,7 @@ for _, app in ipairs(only == '' and redis.call('SMEMBERS', apps) or {only}) do
       redis.call('ZREM', absent(app), name)
       redis.call('HDEL', functions(app), name)
       redis.call('HDEL', faults, app .. '/' .. name)
+      redis.call('HDEL', timeouts(app), name)
       retired[#retired + 1] = app .. '/' .. name
       gone[app .. '/' .. name] = true
     end

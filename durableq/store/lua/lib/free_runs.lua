@@ -1,5 +1,5 @@
 -- free_runs(lease_id, limit, keep_failed): take up to `limit` runs from a dead lease and make them ready, or fail them.
--- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id)
+-- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id), events, event_bell, idle, heard(event), waits(bucket), signals, input(id), steps(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app)
 -- include: queue_run, end_run, list_ended, offer, remember
 -- The lease's hash says how it died (`crashed`, `reason`), which run it had to itself (`alone`) and at which step
 -- (`doing`). A crash counts against every run in hand; a third one, alone, fails the run. Returns the runs freed.
@@ -9,7 +9,7 @@ local function free_runs(lease_id, limit, keep_failed)
   local ids = redis.call('SRANDMEMBER', held(lease_id), limit)
   local touched, kept_bytes, ended = {}, 0, {}
   for _, id in ipairs(ids) do
-    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'm', 't', 'o')
+    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'm', 't', 'o', 'k')
     if v[1] == 'r' and v[2] == lease_id then
       local deaths = tonumber(v[5] or 0)
       if crashed then
@@ -20,7 +20,7 @@ local function free_runs(lease_id, limit, keep_failed)
       if crashed and deaths >= 3 and how[3] == id then
         local text = 'its worker process died at ' .. deaths .. ' executions of this run, the last time with nothing else in hand ('
           .. (how[2] or 'unknown') .. '; last step: ' .. (how[4] or 'none begun') .. ')'
-        kept_bytes = kept_bytes + end_run(id, v[3], 'f', 'T' .. 'WorkerCrashed\n' .. text, {v[6], v[7], v[8]}, ended)
+        kept_bytes = kept_bytes + end_run(id, v[3], 'f', 'T' .. 'WorkerCrashed\n' .. text, {v[6], v[7], v[8], v[9]}, ended, touched)
       else
         redis.call('HDEL', run(id), 'l', 'o')
         if v[8] then redis.call('UNLINK', news(id)) end

@@ -1,5 +1,5 @@
 -- newer(id, outside, seen): the results from outside that the holder has not seen: number, key, memo, flat.
--- keys: run(id), news(id)
+-- keys: run(id), news(id), steps(id)
 -- `outside` is the run's flag that there are any, so that the common case costs nothing.
 local function newer(id, outside, seen)
   if not outside then return {} end
@@ -11,8 +11,10 @@ local function newer(id, outside, seen)
   end
   if not first then redis.call('HDEL', run(id), 'o') end
   for _, entry in ipairs(redis.call('LRANGE', news(id), 0, -1)) do
-    local number, key, memo = string.match(entry, '^(%d+) (%S+) (.*)$')
+    local number, key, memo = string.match(entry, '^(%d+) (%S+) ?(.*)$')
     if tonumber(number) > seen then
+      -- Of a large one only the key is here.
+      if memo == '' then memo = redis.call('HGET', steps(id), key) end
       found[#found + 1] = key
       found[#found + 1] = memo
     end

@@ -1,0 +1,45 @@
+"""Verbs of cancellation, and of what hangs on runs that have ended (decision 010)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from durableq.model.run import State
+from durableq.store.calls import Calls
+
+
+class Cancelled(NamedTuple):
+    """Per run None (it is cancelled now), the final state that it had, or ABSENT; and whether something is to be swept."""
+
+    now_ms: int
+    runs: list[State | str | None]
+    sweep: bool
+
+
+ABSENT = "absent"
+
+
+class Cancels:
+    """Ends runs of one shard from outside."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def cancel_runs(self, runs: Sequence[str], why: str, keep_failed: int = 10_000) -> Cancelled:
+        """Cancel at most 100 runs, wherever they are. Sent twice, the second is told that they are cancelled."""
+        now_ms, replies, sweep = await self._calls.run("cancel_runs", why, keep_failed, *runs)
+        return Cancelled(now_ms, [_found(reply) for reply in replies], sweep == 1)
+
+    async def sweep_ended(self, limit: int = 100, keep_failed: int = 10_000) -> bool:
+        """Take away what hangs on final runs; awaited children of those that failed or were cancelled. Returns whether there is more."""
+        _, more = await self._calls.run("sweep_ended", limit, keep_failed)
+        return more == 1
+
+
+def _found(reply: bytes) -> State | str | None:
+    if reply == b"":
+        return None
+    return ABSENT if reply == b"ABSENT" else State(reply.decode())

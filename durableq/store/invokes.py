@@ -1,0 +1,66 @@
+"""Verbs of runs that are invoked: by another run, or from outside, and what they came to (decision 009)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from durableq.model.run import State
+from durableq.store.calls import Calls
+from durableq.store.runs import Answers
+from durableq.store.waits import begun
+
+
+class InvokeWrite(NamedTuple):
+    """A child run to create, and the wait for it. `extras` is what its declaration asks for (lib/dress_run.lua)."""
+
+    run_id: str
+    epoch: int
+    seen: int
+    key: str
+    blob: bytes
+    due_at_ms: int
+    note: bytes
+    child: str
+    function: str
+    given: bytes
+    extras: bytes
+
+
+class NewRun(NamedTuple):
+    """A run to create from outside, under an id that the caller has made."""
+
+    run_id: str
+    function: str
+    given: bytes
+    extras: bytes
+
+
+class Invokes:
+    """Invoked runs of one shard."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def invoke_runs(self, lease: str, writes: Sequence[InvokeWrite]) -> Answers:
+        """Per item Recorded (at_ms 0: the child and the wait are there, or a result among the news) or STALE. Raises QueueFull."""
+        now_ms, replies = await self._calls.run("invoke_runs", lease, *chain.from_iterable(writes))
+        return Answers(now_ms, [begun(reply) for reply in replies])
+
+    async def start_runs(self, client: str, runs: Sequence[NewRun]) -> list[bool]:
+        """Per run whether it is there; False when its function is not registered. `client` is told their ends. Raises QueueFull."""
+        return [reply == b"" for reply in await self._calls.run("start_runs", client, *chain.from_iterable(runs))]
+
+    async def watch_runs(self, client: str, runs: Sequence[str]) -> list[State | None]:
+        """Have a client told what runs come to: per run its final state if it has one, None if it will be told.
+
+        Raises LookupError for one that is not there.
+        """
+        replies = await self._calls.run("watch_runs", client, *runs)
+        for run, reply in zip(runs, replies, strict=True):
+            if reply == b"ABSENT":
+                raise LookupError(run)
+        return [State(reply.decode()) if reply else None for reply in replies]

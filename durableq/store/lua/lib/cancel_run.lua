@@ -1,0 +1,23 @@
+-- cancel_run(id, v, why, ended, touched): a living run ends as cancelled, wherever it is. Returns the change of the bytes kept.
+-- keys: meta, run(id), input(id), output(id), steps(id), history(id), news(id), void, held(lease), lease(lease), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell
+-- include: app_of, end_alone, end_run
+-- v is look_at(id). The inbox only brings it to the holder sooner: its next write is STALE in any case.
+local function cancel_run(id, v, why, ended, touched)
+  if v.s == 'r' then
+    redis.call('SREM', held(v.l), id)
+    end_alone(v.l, v.x)
+    if redis.call('EXISTS', inbox(v.l)) == 1 then
+      redis.call('XADD', inbox(v.l), 'MAXLEN', '~', 1000, '*', 'r', id, 'x', why)
+    end
+  elseif v.s == 'w' then
+    redis.call('ZREM', waiting(v.f), id)
+  elseif tonumber(v.x or 0) >= 2 then
+    redis.call('ZREM', suspects(app_of(v.f)), id)
+  else
+    redis.call('ZREM', ready(v.f), id)
+  end
+  if v.d then redis.call('HDEL', run(id), 'd') end
+  -- A run that was never claimed is not counted yet: 400 for its keys, as claim_runs counts them.
+  local bytes = v.b and v.m or 400 + redis.call('STRLEN', input(id))
+  return end_run(id, v.f, 'x', 'T' .. 'RunCancelled\n' .. why, {bytes, v.t, v.o, v.k}, ended, touched)
+end

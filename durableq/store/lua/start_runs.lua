@@ -1,0 +1,24 @@
+-- start_runs: create runs that no event starts, for somebody outside who may want to hear what they come to.
+-- transition: ABSENT -> QUEUED
+-- admission: refused with QUEUE_FULL while the memory gate is closed
+-- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), listens(id), watchers(id), answers(client), ready(function), work(app), timers, timer_bell, bell(app)
+-- include: new_run, offer, echo, watch, keep_answers, app_of
+-- args: client:str
+-- items: id:str, fn:str, given:bytes, extras:bytes
+-- returns: per item '' (it is there), or NO_FUNCTION
+-- errors: QUEUE_FULL when Redis is nearly out of memory: nothing of the call was done
+-- The caller makes the ids, so sent twice creates nothing twice. client '' does not watch.
+local replies, touched = {}, {}
+if client ~= '' then keep_answers(client) end
+for i = 1, ITEMS do
+  local id, fn, given, extras = item(i)
+  replies[i] = ''
+  if redis.call('HEXISTS', functions(app_of(fn)), string.match(fn, '/(.*)$')) == 0 then
+    replies[i] = 'NO_FUNCTION'
+  elseif new_run(id, fn, given, extras, touched) then
+    if client ~= '' then watch(id, client) end
+    echo(id, 'i', nil)
+  end
+end
+offer(touched)
+return replies
