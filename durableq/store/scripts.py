@@ -137,6 +137,9 @@ def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str
     missing = [key for key in keys if key not in header.keys]
     if missing:
         raise HeaderError(f"{header.name}.lua: its includes touch {', '.join(missing)}, which its keys do not name")
+    hidden = [name for name, _ in (*header.args, *header.items) if name in header.keys]
+    if hidden:
+        raise HeaderError(f"{header.name}.lua: its argument {hidden[0]} would hide the key of that name")
     lines = ["local BASE, GROUP = KEYS[1], '" + GROUP + "'"]
     lines += [_binding(name) for name in ("meta", "scratch", *(key for key in keys if key not in ("meta", "scratch")))]
     lines.append(_prelude(prelude, header))

@@ -19,10 +19,14 @@ from tests.store.stored import Stored, read_stored
 
 STATES = {state.value for state in State}
 FINALS = {state.value for state in FINAL}
-RUN_FIELDS = set("sfcbelnqadmtxo")
-OF_A_RUN = ("input", "steps", "history", "news", "output")
+RUN_FIELDS = set("sfcbelnqadmtxopkuy")
+OF_A_RUN = ("input", "steps", "history", "news", "output", "listens", "watchers")
 OF_A_LEASE = ("lease", "held", "inbox")
-OF_AN_APP = ("functions", "deployments", "absent")
+OF_AN_APP = ("functions", "deployments", "absent", "timeouts")
+OF_A_NAME = ("recent", "post")
+EXPIRES = ("seen", "answer", "answers")
+OF_NO_WAIT = "dbf"
+"""Timers of a run, not of a step: a delayed start or backoff, and by when to begin and to finish."""
 BELLS = ("event_bell", "timer_bell", "bell")
 
 
@@ -45,6 +49,9 @@ def violations(stored: Stored) -> list[str]:
         *_everything_has_an_owner(stored),
         *_counts_agree(stored),
         *_crons_tick(stored),
+        *_waits_are_filed(stored),
+        *_names_count_what_is_filed(stored),
+        *_posts_are_counted(stored),
     ]
 
 
@@ -100,7 +107,7 @@ def _keys_are_known(stored: Stored) -> Iterator[str]:
     for item in stored.items.values():
         if item.kind != BY_NAME[item.name].redis_type:
             yield f"14 {item} is a {item.kind}"
-        if (item.ttl_ms >= 0) != (item.name == "seen"):
+        if (item.ttl_ms >= 0) != (item.name in EXPIRES):
             yield f"14 {item} has a lifetime of {item.ttl_ms} ms"
 
 
@@ -132,7 +139,7 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
             yield f"2 run {run} names lease {v.get('l')}, held by {sorted(holders[run])}, leases {sorted(leases)}"
         if (state == "r") != bool(v.get("l")):
             yield f"2 run {run} is {state} with lease {v.get('l')}"
-        if (state in FINALS) != ("e" in v) or ("b" in v) != ("m" in v):
+        if (state in FINALS) != ("e" in v) or ("b" in v or state in FINALS) != ("m" in v):
             yield f"5 run {run} is {state}: {v}"
         if "o" in v and (state != "r" or not stored.of("news", run)):
             yield f"14 run {run} is {state}, flag of news without news"
@@ -141,7 +148,7 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
 
 
 def _indexes_name_only_their_runs(stored: Stored) -> Iterator[str]:
-    places = ((2, "held", "r"), (3, "ready", "q"), (3, "suspects", "q"), (4, "waiting", "w"), (5, "done", "cf"))
+    places = ((2, "held", "r"), (3, "ready", "q"), (3, "suspects", "q"), (4, "waiting", "w"), (5, "done", "cfx"))
     for number, name, states in places:
         for argument, members in stored.family(name):
             for run in members:
@@ -167,13 +174,16 @@ def _timers_belong_to_somebody(stored: Stored) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for timer in stored.of("timers"):
         kind, run, *rest = timer.split(" ")
-        counts[run] += 1
+        counts[run] += kind not in "bf"
         v = stored.of("run", run)
         if not v:
             yield f"9 timer {timer!r} of a run that is not there"
         elif v["s"] in FINALS:
             if run not in stored.of("void"):
                 yield f"5 timer {timer!r} of a final run that is not in void"
+        elif kind in "bf":
+            if "t" not in v.get("k", ""):
+                yield f"9 timer {timer!r} of a run whose k is {v.get('k')}: nothing would take it away"
         elif kind != "d":
             memo = stored.of("steps", run).get(rest[0])
             if memo is None or (_head(memo)[0], _head(memo)[2]) != (0, kind):
@@ -211,6 +221,7 @@ def _everything_has_an_owner(stored: Stored) -> Iterator[str]:
         **dict.fromkeys(OF_A_RUN, runs),
         **dict.fromkeys(OF_A_LEASE, leases),
         **dict.fromkeys(OF_AN_APP, stored.of("apps")),
+        **dict.fromkeys(OF_A_NAME, stored.of("names")),
     }
     for item in stored.items.values():
         if item.name in owners and item.argument not in owners[item.name]:
@@ -263,3 +274,89 @@ def _crons_tick(stored: Stored) -> Iterator[str]:
     for trigger, _ in stored.family("started"):
         if trigger not in known:
             yield f"14 started({trigger}) has no owner"
+
+
+def filed_of(memo: str | bytes) -> str:
+    """Where the memo of a pending wait says that it is filed."""
+    number, _, kind, rest = (memo.encode() if isinstance(memo, str) else memo).split(b" ", 3)
+    return rest[: int(kind[1:])].decode() if number == b"0" and len(kind) > 1 else ""
+
+
+def _waits_are_filed(stored: Stored) -> Iterator[str]:
+    """16, 17 and 21: memo, filing and what it is filed under agree, both ways."""
+    filed: dict[str, tuple[str, str, str]] = {}
+    for bucket, members in stored.family("waits"):
+        for member, ticket in members.items():
+            kind, run, key, *_ = member.split(" ")
+            filed[f"{bucket} {ticket}"] = (kind, run, key)
+    for place, (kind, run, key) in filed.items():
+        state = stored.of("run", run).get("s")
+        if state is None or (state in FINALS and run not in stored.of("void")):
+            yield f"17 {place} is of run {run}, which is {state} and not in void"
+        elif kind == "x" and not any(mine.startswith(f"{place} ") for mine in stored.of("listens", run)):
+            yield f"17 listener {place} is not in listens({run})"
+        elif kind == "v" and not filed_of(stored.of("steps", run).get(key, "1 0 d ")).startswith(f"{place} "):
+            yield f"16 {place} is filed for {key} of {run}, whose memo is {stored.of('steps', run).get(key)!r}"
+    for run, v in stored.family("run"):
+        if v["s"] in FINALS:
+            continue
+        for key, memo in stored.of("steps", run).items():
+            where, kind = filed_of(memo), _head(memo)[2]
+            if _head(memo)[0] != 0:
+                continue
+            if kind == "v" and filed.get(" ".join(where.split(" ")[:2])) != ("v", run, key):
+                yield f"16 {key} of {run} says {where!r}, where it is not filed"
+            if kind == "g" and where not in stored.of("signals"):
+                yield f"16 {key} of {run} waits for signal {where!r}, which nobody has"
+            child = stored.of("run", where) if kind == "i" else {}
+            if kind == "i" and child.get("s", "") not in "qrw":
+                yield f"21 {key} of {run} awaits {where}, which is {child.get('s')}"
+            if kind == "i" and child and child.get("u") != f"{run} {key}":
+                yield f"21 {key} of {run} awaits {where}, whose parent is {child.get('u')}"
+        for place in stored.of("listens", run):
+            if " ".join(place.split(" ")[:2]) not in filed:
+                yield f"17 listens({run}) has {place!r}, which is not filed"
+    for signal, owner in stored.of("signals").items():
+        run, key = owner.split(" ")
+        v = stored.of("run", run)
+        if v.get("s", "?") in FINALS and run in stored.of("void"):
+            continue
+        memo = stored.of("steps", run).get(key, "1 0 d ")
+        if _head(memo)[2] != "g" or filed_of(memo) != signal:
+            yield f"16 signal {signal!r} is held for {owner}, whose memo is {memo!r}"
+
+
+def _names_count_what_is_filed(stored: Stored) -> Iterator[str]:
+    heard = dict(stored.family("heard"))
+    if heard.keys() != stored.of("names").keys():
+        yield f"17 names are {sorted(stored.of('names'))}, heard are {sorted(heard)}"
+    for name, version in stored.of("names").items():
+        if version > int(stored.of("meta").get("names", 0)):
+            yield f"19 {name!r} has version {version}, the last is {stored.of('meta').get('names')}"
+    opened: Counter[str] = Counter()
+    for run, v in stored.family("run"):
+        places = [filed_of(memo) for memo in stored.of("steps", run).values() if _head(memo)[2] == "v"]
+        places += stored.of("listens", run)
+        for place in filter(None, places):
+            bucket, ticket, name = place.split(" ", 2)
+            opened[name] += int(ticket) in stored.of("waits", bucket).values()
+    for name, fields in heard.items():
+        if int(fields.get("open", 0)) != opened[name]:
+            yield f"17 {name!r} counts {fields.get('open')}, filed are {opened[name]}"
+        if int(fields.get("open", 0)) > 0 and name in stored.of("idle"):
+            yield f"17 {name!r} is idle with {fields['open']} filed"
+        if int(fields.get("open", 0)) == 0 and name not in stored.of("idle"):
+            yield f"14 nothing is filed under {name!r}, and it is not idle: it would stay for ever"
+
+
+def _posts_are_counted(stored: Stored) -> Iterator[str]:
+    posts = {name: entries for name, entries in stored.family("post")}
+    if posts.keys() != stored.of("posts").keys():
+        yield f"19 posts are {sorted(stored.of('posts'))}, there are posts of {sorted(posts)}"
+    count = sum(map(len, posts.values()))
+    if count != int(stored.of("meta").get("posts", 0)):
+        yield f"19 meta counts {stored.of('meta').get('posts')} posts, there are {count}"
+    for name, entries in posts.items():
+        order = [entry_order(entry.partition(" ")[0] if isinstance(entry, str) else entry.split(b" ")[0].decode()) for entry in entries]
+        if order != sorted(order):
+            yield f"20 the post of {name!r} is not in order: {order}"

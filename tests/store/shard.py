@@ -15,8 +15,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons
 from durableq.store.events import Decision, Events, NewEvent
+from durableq.store.invokes import Invokes
 from durableq.store.keys import Keys
 from durableq.store.leases import Leases
 from durableq.store.link import Link
@@ -24,8 +26,10 @@ from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.store.runs import FinishWrite, ReleaseWrite, Runs, SuspendWrite
 from durableq.store.scripts import load_scripts
+from durableq.store.signals import Signals
 from durableq.store.timers import Timers
 from durableq.store.upkeep import Upkeep
+from durableq.store.waits import Waits
 from durableq.store.wire import Connection
 from durableq.words.ids import run_id
 from tests.servers import Server
@@ -93,6 +97,8 @@ class Shard:
         self.reads, self.registry, self.runs = Reads(self.calls), Registry(self.calls), Runs(self.calls)
         self.timers, self.upkeep = Timers(self.calls), Upkeep(self.calls)
         self.crons = Crons(self.calls)
+        self.waits, self.signals = Waits(self.calls), Signals(self.calls)
+        self.invokes, self.cancels = Invokes(self.calls), Cancels(self.calls)
         self._events = 0
         self._claims: dict[str, int] = {}
 
@@ -144,13 +150,14 @@ class Shard:
     async def route(self, entries: list[str], functions: list[str], due_at_ms: int = 0) -> list[str]:
         """Start a run of functions[i] for entries[i]. Returns their ids."""
         backlog = await self.events.unrouted(1)
+        names = int(await self.command("HGET", self.key("meta"), "names") or 0)
         ids = [run_id(entry, function, 0) for entry, function in zip(entries, functions, strict=True)]
         decisions = [
             Decision("run", entry, run, function, due_at_ms)
             for entry, run, function in zip(entries, ids, functions, strict=True)
         ]
         await self.events.route_events(
-            backlog.cursor, entries[-1], backlog.registry, len(entries), decisions, trim_above=100_000
+            backlog.cursor, entries[-1], backlog.registry, len(entries), decisions, trim_above=100_000, names=names
         )
         return ids
 
@@ -223,7 +230,7 @@ class Shard:
         apps = sorted({function.partition("/")[0] for function in functions})
         for turn in range(rounds):
             stored = await self.stored()
-            if all(v["s"] in "cf" for _, v in stored.family("run")):
+            if all(v["s"] in "cfx" for _, v in stored.family("run")):
                 return
             due = list(stored.of("timers").values())
             self.calls.now_ms = max([self.now_ms + 2_000, *due])

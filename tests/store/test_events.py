@@ -95,7 +95,7 @@ async def test_routing_creates_the_runs_and_moves_the_cursor_in_one_act(shard: S
 
     answer = await shard.deliver(delivery, route)
     after = await shard.stored()
-    assert answer == ("moved" if delivery == "reply lost" else (2, False))
+    assert answer == ("moved" if delivery == "reply lost" else (2, False, 0))
     assert before.changed(after) == {"run", "input", "ready", "work", "bell", "meta"}
     created = entries[0].partition("-")[0]
     assert after.of("run", ids[0]) == {"s": "q", "f": "a/f", "c": created}
@@ -199,7 +199,7 @@ async def test_entries_deleted_by_hand_do_not_keep_the_routers_busy(shard: Shard
     for entry in entries:
         await shard.command("XDEL", shard.key("events"), entry)
     assert (await shard.claim()).unrouted
-    assert await shard.events.route_events("0-0", "0-0", 0, 0, [], 1000) == (0, False)
+    assert await shard.events.route_events("0-0", "0-0", 0, 0, [], 1000) == (0, False, 0)
     assert not (await shard.claim()).unrouted
 
 

@@ -78,7 +78,7 @@ async def test_timers_of_a_final_run_are_void_without_effect_and_swept(shard: Sh
     assert (await shard.stored()).of("void") == {held.run}
     shard.advance(10)
     await shard.timers.fire_timers(limit=2)
-    assert await shard.upkeep.sweep_timers() is False
+    assert await shard.cancels.sweep_ended() is False
     after = await shard.stored()
     assert (after.of("timers"), after.of("void")) == ({}, set())
     assert after.of("run", held.run) == final
@@ -119,14 +119,19 @@ async def test_a_lowered_count_is_reached_by_and_by(shard: Shard) -> None:
         assert len((await shard.stored()).of("done", "a/f:c")) == left
 
 
-async def test_a_pruned_run_takes_its_void_timers_along(shard: Shard) -> None:
+async def test_a_run_from_which_something_hangs_is_not_deleted_before_that_is_swept(shard: Shard) -> None:
     held = await shard.claimed()
     await shard.runs.record_waits("L1", [WaitWrite(held.run, held.epoch, 0, "n", "w", b"", shard.now_ms + 9, b"")])
     await finish(shard, held, keep=1)
     shard.advance(1)
     await shard.finished("c", keep=1)
+    assert held.run in (await shard.stored()).of("done", "a/f:c")
+    await shard.cancels.sweep_ended()
+    shard.advance(1)
+    await shard.finished("c", keep=1)
     after = await shard.stored()
     assert (after.of("timers"), after.of("void")) == ({}, set())
+    assert after.of("run", held.run) == {}
 
 
 async def test_the_end_of_a_run_claimed_alone_lets_its_child_claim_again(shard: Shard) -> None:

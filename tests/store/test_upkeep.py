@@ -1,4 +1,4 @@
-"""prune_runs, sweep_timers, set_gate: history keeps its bounds, and new work stops before memory does."""
+"""prune_runs, sweep_ended, set_gate: history keeps its bounds, and new work stops before memory does."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_timers_of_final_runs_are_swept(shard: Shard, delivery: str) -> No
     await shard.runs.finish_runs("L1", [FinishWrite(held.run, held.epoch, "c", b"")], 10, 10)
     sleeper = await shard.waiting()
     before = await shard.stored()
-    assert await shard.deliver(delivery, shard.upkeep.sweep_timers) is False
+    assert await shard.deliver(delivery, shard.cancels.sweep_ended) is False
     after = await shard.stored()
     assert before.changed(after) == {"timers", "void"}
     assert after.of("timers").keys() == {f"w {sleeper.run} nap"}
@@ -138,7 +138,7 @@ async def test_sweeping_says_when_there_is_more(shard: Shard) -> None:
         held = await shard.claimed()
         await shard.runs.record_waits("L1", [WaitWrite(held.run, held.epoch, 0, "x", "w", b"", shard.now_ms + 1, b"")])
         await shard.runs.finish_runs("L1", [FinishWrite(held.run, held.epoch, "c", b"")], 10, 10)
-    assert [await shard.upkeep.sweep_timers(limit=2), await shard.upkeep.sweep_timers(limit=2)] == [True, False]
+    assert [await shard.cancels.sweep_ended(limit=2), await shard.cancels.sweep_ended(limit=2)] == [True, False]
 
 
 # The gate

@@ -2,11 +2,11 @@
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), post(event), posts, signals, run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
 -- include: look_at, wait_of, end_wait, cancel_run, list_ended, offer, later, take_back
--- args: event_name:str, entry:str, done:int, keep_failed:int
+-- args: event_name:str, entry:str, last:int, keep_failed:int
 -- items: bucket:str, ticket:int
 -- returns: server time in ms, runs that it reached, entries that the name has still to deliver
 -- errors: POST_MOVED when the entry is not the first in its name's post: somebody else has delivered it
--- The items are those whose conditions hold. done 1 after the last page: the entry leaves the post. In order of entries, so that the earliest match wins.
+-- The items are those whose conditions hold. last 1 with the last page: the entry leaves the post. In order of entries, so that the earliest match wins.
 -- Sent twice, or by two: a ticket that is gone has been answered, or its wait has ended otherwise.
 local head = redis.call('LINDEX', post(event_name), 0)
 local at, from = string.match(head or '', '^(%S+) [^\n]*\n()')
@@ -32,7 +32,7 @@ for i = 1, ITEMS do
     end
   end
 end
-if done == 1 then
+if last == 1 then
   redis.call('LPOP', post(event_name))
   redis.call('HINCRBY', meta, 'posts', -1)
 end
@@ -40,7 +40,7 @@ local left = redis.call('LLEN', post(event_name))
 if left == 0 then
   redis.call('ZREM', posts, event_name)
 else
-  redis.call('ZADD', posts, now + (done == 1 and 0 or 200), event_name)
+  redis.call('ZADD', posts, now + (last == 1 and 0 or 200), event_name)
 end
 offer(touched)
 kept_bytes = kept_bytes + list_ended(ended, keep_failed, keep_failed)

@@ -1,0 +1,202 @@
+"""Invokes: child and wait are one act, the child's end is the parent's result by another, and outsiders are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from durableq.model.memo import MemoKind
+from durableq.model.run import State
+from durableq.store.invokes import InvokeWrite, NewRun
+from durableq.store.records import Recorded
+from durableq.store.runs import FinishWrite, StepWrite
+from durableq.words.errors import QueueFull
+from tests.store.awaiting import memo
+from tests.store.guards import check_lease_lost, check_refused, lease_gone, not_in_hand
+from tests.store.shard import DELIVERIES, Held, Shard
+
+CHILD = "C" * 26
+
+
+def write(held: Held, key: str = "call", child: str = CHILD, function: str = "a/f", due_at_ms: int = 2**41) -> InvokeWrite:
+    return InvokeWrite(held.run, held.epoch, 0, key, b"blob", due_at_ms, b"note", child, function, b"given", b"")
+
+
+async def invoke(shard: Shard, held: Held, **options: Any) -> Recorded:
+    (answer,) = (await shard.invokes.invoke_runs(held.lease, [write(held, **options)])).items
+    assert isinstance(answer, Recorded)
+    return answer
+
+
+async def parent(shard: Shard) -> Held:
+    """A run in hand, in a namespace that has its function."""
+    await shard.registry.register_app("a", "r1", {"f": b"x"})
+    return await shard.claimed()
+
+
+async def both(shard: Shard, **options: Any) -> tuple[Held, Held]:
+    """A parent that sleeps, and its child in hand."""
+    held = await parent(shard)
+    await invoke(shard, held, **options)
+    assert await shard.suspend(held) is None
+    (mine,) = (await shard.claim()).runs
+    assert mine.id == CHILD
+    return held, Held("L1", mine.id, mine.epoch)
+
+
+async def finish(shard: Shard, held: Held, state: str = "c", out: bytes = b"result") -> Any:
+    return (await shard.runs.finish_runs(held.lease, [FinishWrite(held.run, held.epoch, state, out)], 10, 10)).items[0]
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+async def test_child_and_wait_are_one_act(shard: Shard, delivery: str) -> None:
+    held = await parent(shard)
+    before = await shard.stored()
+    assert await shard.deliver(delivery, lambda: invoke(shard, held)) == Recorded(0, 0, [])
+    after = await shard.stored()
+    assert before.changed(after) == {
+        "run", "input", "steps", "history", "timers", "timer_bell", "ready", "bell",
+    }  # fmt: skip
+    cursor = after.of("meta")["routed_upto"]
+    assert after.of("run", CHILD) == {
+        "s": "q", "f": "a/f", "c": str(shard.now_ms), "p": cursor, "k": "p", "u": f"{held.run} call",
+    }  # fmt: skip
+    assert after.of("input", CHILD) == b"given"
+    assert await memo(shard, held.run, "call") == f"0 {shard.now_ms} i26 {CHILD}blob"
+
+
+@not_in_hand
+async def test_who_does_not_hold_the_run_is_refused(shard: Shard, situation: str) -> None:
+    await check_refused(shard, situation, lambda s, h: s.invokes.invoke_runs(h.lease, [write(h)]))
+
+
+@lease_gone
+async def test_a_lease_that_is_gone_writes_nothing(shard: Shard, situation: str) -> None:
+    await check_lease_lost(shard, situation, lambda s, h: s.invokes.invoke_runs(h.lease, [write(h)]))
+
+
+@pytest.mark.parametrize(("state", "kind"), [("c", MemoKind.DATA), ("f", MemoKind.ERROR)])
+@pytest.mark.parametrize("delivery", DELIVERIES)
+async def test_the_child_s_end_is_the_parent_s_result(shard: Shard, delivery: str, state: str, kind: MemoKind) -> None:
+    held, child = await both(shard)
+    await shard.deliver(delivery, lambda: finish(shard, child, state))
+    after = await shard.stored()
+    assert after.of("steps", held.run) == {"call": f"1 {shard.now_ms} {kind} result"}
+    assert (after.of("run", held.run)["s"], after.of("timers")) == ("q", {})
+    assert after.of("run", CHILD)["s"] == state
+
+
+async def test_a_function_that_is_not_registered_is_a_result_at_once(shard: Shard) -> None:
+    held = await parent(shard)
+    answer = await invoke(shard, held, function="b/gone")
+    ((key, found),) = answer.news
+    assert (answer.number, key, found.kind, found.number) == (1, "call", MemoKind.ERROR, 1)
+    assert found.blob == b"TFunctionNotFound\nno function b/gone is registered in this namespace"
+    assert (await shard.stored()).of("run", CHILD) == {}
+
+
+async def test_a_parent_in_hand_is_told_and_its_suspension_not_accepted(shard: Shard) -> None:
+    held = await parent(shard)
+    await invoke(shard, held)
+    (mine,) = (await shard.claim()).runs
+    await finish(shard, Held("L1", mine.id, mine.epoch))
+    ((key, found),) = await shard.suspend(held)
+    assert (key, found.blob) == ("call", b"result")
+
+
+async def test_child_and_parent_that_end_in_one_call_end_each_once(shard: Shard) -> None:
+    held = await parent(shard)
+    await invoke(shard, held)
+    (mine,) = (await shard.claim()).runs
+    ends = [FinishWrite(held.run, held.epoch, "c", b"mine"), FinishWrite(mine.id, mine.epoch, "c", b"child's")]
+    assert (await shard.runs.finish_runs("L1", ends, 10, 10)).items == [None, None]
+    stored = await shard.stored()
+    assert (stored.of("run", held.run)["s"], stored.of("run", CHILD)["s"]) == ("c", "c")
+    assert (await memo(shard, held.run, "call")).startswith("0 "), "a final run is not answered"
+    await shard.cancels.sweep_ended()
+
+
+async def test_a_timeout_ends_the_wait_and_the_child_goes_on(shard: Shard) -> None:
+    held, child = await both(shard, due_at_ms=shard.now_ms + 1000)
+    shard.advance(1000)
+    await shard.timers.fire_timers()
+    timed_out = await memo(shard, held.run, "call")
+    assert timed_out == f"1 {shard.now_ms} z blob"
+    assert await finish(shard, child) is None
+    assert await memo(shard, held.run, "call") == timed_out
+
+
+async def test_a_branch_that_was_given_up_is_not_answered(shard: Shard) -> None:
+    held = await parent(shard)
+    await invoke(shard, held)
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "call", "a", b"", b"")])
+    (mine,) = (await shard.claim()).runs
+    await finish(shard, Held("L1", mine.id, mine.epoch))
+    assert (await memo(shard, held.run, "call")).startswith(f"1 {shard.now_ms} a")
+
+
+async def test_a_cancelled_child_is_an_error_of_the_parent(shard: Shard) -> None:
+    held, child = await both(shard)
+    await shard.cancels.cancel_runs([child.run], "by hand")
+    assert await memo(shard, held.run, "call") == f"1 {shard.now_ms} e TRunCancelled\nby hand"
+    assert (await shard.stored()).of("run", held.run)["s"] == "q"
+
+
+async def test_a_child_that_dies_for_the_third_time_is_an_error_of_the_parent(shard: Shard) -> None:
+    held = await parent(shard)
+    await invoke(shard, held)
+    assert await shard.suspend(held) is None
+    for death in ("X1", "X2", "X3"):
+        await shard.lease(death)
+        (mine,) = (await shard.claim(death, 1, alone=death == "X3")).runs
+        assert mine.id == CHILD
+        await shard.crash(death)
+    assert "TWorkerCrashed" in await memo(shard, held.run, "call")
+
+
+async def test_the_gate_refuses_child_and_wait_together(shard: Shard) -> None:
+    held = await parent(shard)
+    await shard.upkeep.set_gate(0.9, prunable=False)
+    before = await shard.stored()
+    with pytest.raises(QueueFull):
+        await invoke(shard, held)
+    with pytest.raises(QueueFull):
+        await shard.invokes.start_runs("me", [NewRun(CHILD, "a/f", b"given", b"")])
+    assert before.changed(await shard.stored()) == set()
+
+
+# From outside
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+async def test_a_run_started_from_outside_is_there_once_and_its_end_is_told(shard: Shard, delivery: str) -> None:
+    await shard.registry.register_app("a", "r1", {"f": b"x"})
+    run = NewRun(CHILD, "a/f", b"given", b"")
+    assert await shard.deliver(delivery, lambda: shard.invokes.start_runs("me", [run])) == [True]
+    await shard.lease("L1")
+    (mine,) = (await shard.claim()).runs
+    await finish(shard, Held("L1", mine.id, mine.epoch))
+    stored = await shard.stored()
+    assert [fields for _, fields in stored.of("answers", "me")][1:] == [[b"r", CHILD.encode(), b"s", b"c"]]
+    assert (stored.of("answer", CHILD), stored.of("watchers", CHILD)) == (b"cresult", set())
+
+
+async def test_a_function_that_is_not_there_is_said_so(shard: Shard) -> None:
+    assert await shard.invokes.start_runs("", [NewRun(CHILD, "a/f", b"given", b"")]) == [False]
+    assert (await shard.stored()).of("run", CHILD) == {}
+
+
+async def test_whoever_watches_late_is_answered_at_once_also_when_the_run_is_deleted(shard: Shard) -> None:
+    held = await shard.claimed()
+    assert await shard.invokes.watch_runs("me", [held.run]) == [None]
+    assert await shard.invokes.watch_runs("you", [held.run]) == [None]
+    await finish(shard, held)
+    assert await shard.invokes.watch_runs("me", [held.run]) == [State.COMPLETED]
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1)
+    assert (await shard.stored()).of("run", held.run) == {}
+    assert await shard.invokes.watch_runs("me", [held.run]) == [State.COMPLETED]
+    with pytest.raises(LookupError):
+        await shard.invokes.watch_runs("me", ["nobody"])
+    stored = await shard.stored()
+    assert [len(stored.of("answers", client)) for client in ("me", "you")] == [2, 2]
