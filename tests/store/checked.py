@@ -21,7 +21,10 @@ IDENTITY = "identity"
 ALLOWED = {
     (row.before and row.before.value, row.verb, after and after.value) for row in TRANSITIONS for after in row.after
 }
-OF_HOLDERS = ("record_steps", "record_waits", "fire_waits", "suspend_runs", "retry_runs", "finish_runs", "release_runs")
+OF_HOLDERS = (
+    "await_events", "await_signals", "invoke_runs",
+    "record_steps", "record_waits", "fire_waits", "suspend_runs", "retry_runs", "finish_runs", "release_runs",
+)  # fmt: skip
 """Scripts whose items begin with (run, epoch), of the lease in the first argument."""
 
 

@@ -73,6 +73,7 @@ def forbidden_changes(before: Stored, after: Stored) -> list[str]:
         for key, memo in before.of("steps", run).items():
             if is_result(memo) and after.of("steps", run).get(key) != memo:
                 found.append(f"7 result {key} of {run}: {memo!r} -> {after.of('steps', run).get(key)!r}")
+        found += _answered_too_early(before, after, run)
     for trigger, was in before.family("cron"):
         now = after.of("cron", trigger)
         if now and int(now["upto"]) < int(was["upto"]):
@@ -81,6 +82,31 @@ def forbidden_changes(before: Stored, after: Stored) -> list[str]:
     if old and entry_order(new["routed_upto"]) < entry_order(old["routed_upto"]):
         found.append(f"10 routed_upto went back: {old['routed_upto']} -> {new['routed_upto']}")
     return found
+
+
+def _answered_too_early(before: Stored, after: Stored, run: str) -> list[str]:
+    """20: an event answers a wait that was filed before it was routed, and whose place is before it."""
+    found = []
+    for key, memo in after.of("steps", run).items():
+        number, _, kind = _head(memo)
+        was = before.of("steps", run).get(key)
+        if kind != "m" or number == 0 or was == memo or was is None:
+            continue
+        entry = _text_of(memo).split(" ")[3]
+        bucket, ticket = filed_of(was).split(" ")[:2]
+        (place,) = [
+            member.split(" ")[3] for member, score in before.of("waits", bucket).items() if score == int(ticket)
+        ]
+        if entry_order(entry) <= entry_order(place):
+            found.append(f"20 {key} of {run}, whose place is {place}, was answered with {entry}")
+        heads = [_text_of(entries[0]).split(" ")[:2] for _, entries in before.family("post")]
+        if not any(head == entry and int(ticket) <= int(bound) for head, bound in heads):
+            found.append(f"20 {key} of {run}, ticket {ticket}, was answered with {entry}; first of their posts: {heads}")
+    return found
+
+
+def _text_of(raw: str | bytes) -> str:
+    return raw if isinstance(raw, str) else raw.decode("latin-1")
 
 
 def is_result(memo: str | bytes) -> bool:
@@ -306,8 +332,8 @@ def _waits_are_filed(stored: Stored) -> Iterator[str]:
                 continue
             if kind == "v" and filed.get(" ".join(where.split(" ")[:2])) != ("v", run, key):
                 yield f"16 {key} of {run} says {where!r}, where it is not filed"
-            if kind == "g" and where not in stored.of("signals"):
-                yield f"16 {key} of {run} waits for signal {where!r}, which nobody has"
+            if kind == "g" and where and stored.of("signals").get(where) != f"{run} {key}":
+                yield f"16 {key} of {run} waits for signal {where!r}, which {stored.of('signals').get(where)} has"
             child = stored.of("run", where) if kind == "i" else {}
             if kind == "i" and child.get("s", "") not in "qrw":
                 yield f"21 {key} of {run} awaits {where}, which is {child.get('s')}"
@@ -357,6 +383,6 @@ def _posts_are_counted(stored: Stored) -> Iterator[str]:
     if count != int(stored.of("meta").get("posts", 0)):
         yield f"19 meta counts {stored.of('meta').get('posts')} posts, there are {count}"
     for name, entries in posts.items():
-        order = [entry_order(entry.partition(" ")[0] if isinstance(entry, str) else entry.split(b" ")[0].decode()) for entry in entries]
+        order = [entry_order(_text_of(entry).partition(" ")[0]) for entry in entries]
         if order != sorted(order):
             yield f"20 the post of {name!r} is not in order: {order}"

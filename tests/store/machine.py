@@ -21,12 +21,15 @@ import redis
 from durableq.store.records import result
 from durableq.words.ids import run_id, tick_run_id
 from tests.store.checked import Checked
+from tests.store.invariants import entry_order
 
 LEASE_MS = 10_000
 FUNCTIONS = ("a/f", "a/g", "b/h")
 KEYS = ("k1", "k2", "k3")
 BLOBS = (b"", b"x\x00\n y", b"1 2 w 3")
 DELAYS = (0, 0, 100, 2000, 60_000)
+NAMES = ("order/paid", "durableq/function.finished")
+BUCKETS = ("b1", "b2", "b0")
 LOST = 0.12
 
 WEIGHTS = {
@@ -34,6 +37,8 @@ WEIGHTS = {
     "claim": 24, "reconcile": 3, "record": 14, "wait": 12, "fire": 6, "suspend": 14, "retry": 6, "finish": 7,
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
     "deploy": 3, "retire": 1, "look": 1, "tick": 8, "wrong_tick": 2,
+    "await_event": 12, "await_signal": 5, "invoke": 7, "signal": 5, "deliver": 12, "deliver_late": 3, "cancel": 3, "outside": 2,
+    "retire_names": 1,
 }  # fmt: skip
 
 Act = tuple[str, int]
@@ -98,15 +103,43 @@ class Play:
         items: list[Any] = []
         for entry, function in zip(entries, functions, strict=True):
             due = self.checked.now_ms + rng.choice([-1, -1, 0, 500])
-            items += ["run", entry, run_id(entry, function, 0), function, due, b""]
-        self.call("route_events", meta["routed_upto"], entries[-1], int(meta["registry"]), len(entries), 1000, *items)
+            extras = rng.choice([b"", b"", b"- 500 ", b"s 0 ", self.listener(rng)])
+            items += ["run", entry, run_id(entry, function, 0), function, due, extras]
+        self.route(meta, entries, items)
+
+    def happen(self, rng: Random) -> None:
+        """Events that something may wait for."""
+        meta = self.checked.stored.of("meta")
+        (entry,) = self.accept(rng.choice([b"\xc1 happened", b"\xc1" + b"x" * 5000]))
+        items = ["heard", entry, "", rng.choice(NAMES), 0, " ".join(rng.sample(BUCKETS, 2)).encode()]
+        self.route(meta, [entry], items)
+
+    def accept(self, *blobs: bytes) -> list[str]:
+        found = []
+        for blob in blobs:
+            self.events += 1
+            (entry,) = self.call("send_events", f"e{self.events}", 60_000, blob)
+            found.append(entry.decode())
+        return found
+
+    def route(self, meta: dict[str, str], entries: list[str], items: list[Any]) -> None:
+        """Route these, and what a script has written before them."""
+        beyond = entry_order(meta["routed_upto"])
+        all_entries = [entry for entry, _ in self.checked.stored.of("events") if entry_order(entry) > beyond]
+        assert all_entries[-1] == entries[-1]
+        now = self.checked.stored.of("meta")
+        self.call(
+            "route_events", meta["routed_upto"], entries[-1], int(meta["registry"]), int(now.get("names", 0)),
+            len(all_entries), 1000, *items,
+        )  # fmt: skip
 
     def begin(self, rng: Random) -> None:
         if len(self.children) < 4:
             self.leases += 1
             child = Child(f"L{self.leases}")
             self.call(
-                "register_lease", child.lease, LEASE_MS, "w", "a b", "r", *rng.sample(FUNCTIONS, rng.randint(1, 3))
+                "register_lease", child.lease, LEASE_MS, "w", "a b", "r",
+                *(part for name in rng.sample(FUNCTIONS, rng.randint(1, 3)) for part in (name, rng.choice([1, 1, 800]))),
             )
             self.children.append(child)
 
@@ -131,7 +164,7 @@ class Play:
         self.checked.now_ms += rng.choice([1, 300, 1500, 1500, 2900, 2900, 12_000, -2000, -50_000])
 
     def fire_timers(self, rng: Random) -> None:
-        self.call("fire_timers", rng.choice([1, 2, 100]))
+        self.call("fire_timers", rng.choice([1, 2, 100]), 3)
 
     def prune(self, rng: Random) -> None:
         self.call(
@@ -139,13 +172,16 @@ class Play:
         )
 
     def sweep(self, rng: Random) -> None:
-        self.call("sweep_timers", 100)
+        self.call("sweep_ended", rng.choice([1, 100]), 3)
 
     # crons
 
     def deploy(self, rng: Random) -> None:
         functions = rng.sample("fg", rng.randint(1, 2))
         items = [part for name in functions for part in (name, rng.choice([b"x", b"y"]))]
+        items += [part for name in functions if rng.random() < 0.5 for part in (f"{name} !", rng.choice([b"500 800", b"0 9000"]))]
+        if rng.random() < 0.3:
+            items += [" !", rng.choice([b"fexi", b"e", b""])]
         for name in functions:
             for key in rng.sample(("c1", "c2"), rng.randint(0, 2)):
                 items += [f"{name} {key}", rng.choice([b"spec", b"other"])]
@@ -256,6 +292,76 @@ class Play:
     def note(self, rng: Random) -> None:
         self.call("note_doing", self.child(rng).lease, "pay")
 
+    # waits, signals, children
+
+    def await_event(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        if rng.random() < 0.3:
+            self.happen(rng)
+        path, bucket = rng.choice([("data.id", BUCKETS[0]), ("data.id", BUCKETS[1]), ("-", BUCKETS[2])])
+        looked, due = "", self.checked.now_ms + rng.choice(DELAYS)
+        for _ in range(rng.choice([1, 4, 4])):
+            key, name = "v" + rng.choice(KEYS), rng.choice(NAMES)
+            reply = self.call(
+                "await_events", child.lease, 3, 10_000, run, epoch, seen, key, rng.choice(BLOBS), due, b"", name, "",
+                looked, path, bucket, BUCKETS[2], rng.choice(BLOBS),
+            )  # fmt: skip
+            if reply == "LEASE_LOST" or not isinstance(reply[1][0], list) or reply[1][0][0] != -1:
+                self.told(rng, child, run, reply)
+                return
+            looked = reply[1][0][1][-1][0].decode()
+
+    def await_signal(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        due = self.checked.now_ms + rng.choice(DELAYS)
+        key, signal = "g" + rng.choice(KEYS), rng.choice(NAMES)
+        items = [run, epoch, seen, key, rng.choice(BLOBS), due, b"", signal, rng.choice([0, 0, 1])]
+        self.told(rng, child, run, self.call("await_signals", child.lease, *items))
+
+    def invoke(self, rng: Random) -> None:
+        child, run, epoch, seen = self.in_hand(rng)
+        key, function = "i" + rng.choice(KEYS), rng.choice(FUNCTIONS)
+        items = [run, epoch, seen, key, rng.choice(BLOBS), self.checked.now_ms + rng.choice(DELAYS), b""]
+        of_child = [run_id(f"1-{run}{key}", function, 0), function, b"\xc1 given", rng.choice([b"", self.listener(rng)])]
+        self.told(rng, child, run, self.call("invoke_runs", child.lease, *items, *of_child))
+
+    def outside(self, rng: Random) -> None:
+        self.events += 1
+        run, function = run_id(f"2-{self.events}", "outside", 0), rng.choice(FUNCTIONS)
+        self.call("start_runs", rng.choice(["", "me"]), run, function, b"\xc1 given", b"")
+        self.call("watch_runs", "me", self.some_run(rng), run)
+
+    def signal(self, rng: Random) -> None:
+        self.call("send_signals", rng.choice(NAMES), f"s{rng.randint(1, 5)}", 60_000, rng.choice(BLOBS))
+
+    def cancel(self, rng: Random) -> None:
+        run = self.some_run(rng)
+        before = self.checked.run(run).get("s")
+        reply = self.call("cancel_runs", "why", 3, run)
+        assert (reply[1][0] == b"") == (before in ("q", "r", "w")), f"22 {run} was {before}, answered {reply[1][0]!r}"
+
+    def retire_names(self, rng: Random) -> None:
+        self.call("retire_names", rng.choice([0, 2000]), rng.choice([1, 100]))
+
+    def deliver(self, rng: Random) -> None:
+        """What a worker does that finds something posted; it may die after any page."""
+        if rng.random() < 0.6:
+            self.happen(rng)
+        page: Any = self.call("read_posts", "", "", 1, 0, 2)
+        while page:
+            name, entry, _, bucket, flat, number, above = page
+            tickets = [part for ticket in flat[::2] if rng.random() < 0.8 for part in (bucket.decode(), ticket)]
+            reply = self.call("deliver_event", name.decode(), entry.decode(), int(number == 0), 3, *tickets)
+            if reply == "POST_MOVED" or number == 0 or rng.random() < 0.1:
+                return
+            page = self.call("read_posts", name.decode(), entry.decode(), number, above, 2)
+
+    def deliver_late(self, rng: Random) -> None:
+        """Somebody's delivery that stood still: any entry, any ticket."""
+        entries = [entry for entry, _ in self.checked.stored.of("events")] or ["1-0"]
+        buckets = [part for bucket in BUCKETS for part in (bucket, rng.randint(1, 12))]
+        self.call("deliver_event", rng.choice(NAMES), rng.choice(entries), rng.choice([0, 0, 1]), 3, *buckets)
+
     # what nobody should do
 
     def late_copy(self, rng: Random) -> None:
@@ -278,20 +384,31 @@ class Play:
         """A healthy child and a scheduler come back: every run must reach its end."""
         self.checked.now_ms = max([self.checked.now_ms + 100_000, *self.checked.stored.of("timers").values()])
         for turn in range(20):
-            if all(v["s"] in "cf" for _, v in self.checked.stored.family("run")):
+            if all(v["s"] in "cfx" for _, v in self.checked.stored.family("run")):
                 return
             self.checked.now_ms += 2500
-            self.call("fire_timers", 100)
+            self.call("fire_timers", 100, 100)
+            self.call("sweep_ended", 100, 100)
             self.call("rescue_leases", LEASE_MS, 100, 100)
             for alone in (1, 0):
                 lease = f"end{turn}{alone}"
-                self.call("register_lease", lease, LEASE_MS, "w", "a b", "r", *FUNCTIONS)
+                items = [part for name in FUNCTIONS for part in (name, 1)]
+                self.call("register_lease", lease, LEASE_MS, "w", "a b", "r", *items)
                 for run in self.call("claim_runs", lease, 1, 100, alone, 0, 1000, "a", "b")[4]:
                     self.call("finish_runs", lease, 1000, 1000, run[0].decode(), run[2], "c", b"")
                 self.call("close_lease", lease, 0, "left", 100, 100)
         raise AssertionError(f"stranded: {[v for _, v in self.checked.stored.family('run') if v['s'] in 'qrw']}")
 
     # what acts draw
+
+    def some_run(self, rng: Random) -> str:
+        return rng.choice([*sorted(run for run, _ in self.checked.stored.family("run")), "nobody"])
+
+    def listener(self, rng: Random) -> bytes:
+        """What dress_run reads: a listener, perhaps with a time by which to begin."""
+        name = rng.choice(NAMES)
+        one = f"data.id {rng.choice(BUCKETS[:2])} {BUCKETS[2]} {rng.choice([0, 50])} {len(name)} {name}".encode() + b"tail"
+        return f"{rng.choice(['-', 's'])} {rng.choice([0, 700])} {len(one)} ".encode() + one
 
     def child(self, rng: Random) -> Child:
         if not self.children:

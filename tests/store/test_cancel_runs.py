@@ -276,7 +276,7 @@ async def timed(shard: Shard, timeouts: str = "5000 0") -> None:
 
 async def test_a_run_that_does_not_begin_in_time_is_cancelled(shard: Shard) -> None:
     await timed(shard)
-    run = await started(shard, b"t 5000 ", after=False)
+    run = await started(shard, b"- 5000 ", after=False)
     created = int((await shard.stored()).of("run", run)["c"])
     shard.calls.now_ms = created + 4999
     await shard.timers.fire_timers()
@@ -290,7 +290,7 @@ async def test_a_run_that_does_not_begin_in_time_is_cancelled(shard: Shard) -> N
 
 async def test_a_run_that_has_begun_is_left_alone_by_its_start_timeout(shard: Shard) -> None:
     await timed(shard)
-    run = await started(shard, b"t 5000 ", after=False)
+    run = await started(shard, b"- 5000 ", after=False)
     await shard.lease("L1")
     await shard.claim()
     shard.advance(10_000)
@@ -301,7 +301,7 @@ async def test_a_run_that_has_begun_is_left_alone_by_its_start_timeout(shard: Sh
 async def test_a_delayed_start_counts_from_its_due_time(shard: Shard) -> None:
     await timed(shard)
     due = shard.now_ms + 60_000
-    run = await started(shard, b"t 5000 ", due_at_ms=due, after=False)
+    run = await started(shard, b"- 5000 ", due_at_ms=due, after=False)
     shard.calls.now_ms = due + 4999
     await shard.timers.fire_timers()
     assert await fate(shard, run) == "q"

@@ -12,8 +12,10 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local function taken_by(signal)
   local owner, owner_key = string.match(redis.call('HGET', signals, signal) or '', '^(%S+) (%S+)$')
   if not owner or not look_at(owner).living then return nil end
-  local kind, filed = wait_of(redis.call('HGET', steps(owner), owner_key))
-  return kind == 'g' and filed == signal and owner or nil
+  local memo = redis.call('HGET', steps(owner), owner_key)
+  local kind, filed, blob = wait_of(memo)
+  if kind ~= 'g' or filed ~= signal then return nil end
+  return owner, owner_key, string.match(memo, '^0 %d+ ') .. 'g0 ' .. blob
 end
 local replies, earliest = {}, nil
 for i = 1, ITEMS do
@@ -26,10 +28,12 @@ for i = 1, ITEMS do
     local last, found = tonumber(v[4] or 0), newer(id, v[5], seen)
     local memo = redis.call('HGET', steps(id), key)
     if not memo then
-      local owner = replace == 0 and taken_by(signal)
-      if owner then
+      local owner, owner_key, replaced = taken_by(signal)
+      if owner and replace == 0 then
         last, memo = refuse_wait(id, v, key, 'TSignalTaken\nrun ' .. owner .. ' waits for this signal already')
       else
+        -- It waits on, for nothing.
+        if owner then redis.call('HSET', steps(owner), owner_key, replaced) end
         redis.call('HSET', signals, signal, id .. ' ' .. key)
         begin_answer(lease_id, id, v, key, 'g', signal, blob, due_at_ms, note)
         earliest = math.min(earliest or due_at_ms, due_at_ms)

@@ -1,12 +1,12 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
--- include: queue_run, offer, look_at, wait_of, end_wait, cancel_run, list_ended, app_of
+-- include: queue_run, offer, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
 -- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by). It leaves the set here, with its effect;
--- of a final run it has none. `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
+-- of a final run it has none, but that the wait is swept (void_wait). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
 -- Called by any number of schedulers: who comes second finds the timers gone.
 local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, limit)
 local touched, ended, kept_bytes = {}, {}, 0
@@ -48,6 +48,8 @@ for _, timer in ipairs(due) do
   local v = look_at(id)
   if not v.living then
     redis.call('ZREM', timers, timer)
+    local was, filed = wait_of(redis.call('HGET', steps(id), key))
+    if was == kind then kept_bytes = kept_bytes + void_wait(id, v, key, kind, filed, ended, touched) end
   elseif kind == 'b' or kind == 'f' then
     redis.call('ZREM', timers, timer)
     enforce(kind, id, v)

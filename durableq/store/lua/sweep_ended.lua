@@ -1,20 +1,12 @@
 -- sweep_ended: take away what hangs on final runs, of at most `limit` runs and about 1 MB of their memos a call, and cancel at most 100 awaited children.
 -- transition: QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, run(id), input(id), steps(id), history(id), news(id), output(id), listens(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
--- include: look_at, wait_of, unfile, take_back, cancel_run, list_ended, offer
+-- include: look_at, wait_of, void_wait, take_back, list_ended, offer
 -- args: limit:int, keep_failed:int
 -- returns: things removed, 1 if there are more
 -- Until then they are without effect: whoever meets one looks at the run first. A wait's timer is the mark that it is not swept yet, so whoever
 -- dies between two calls, or sweeps beside another, leaves nothing and does nothing twice. Children of a run that completed go on.
 local removed, read_bytes, children, kept_bytes, ended, touched = 0, 0, 100, 0, {}, {}
-local function cascade(id, key, state, child)
-  local v = look_at(child)
-  if v.living and redis.call('HGET', run(child), 'u') == id .. ' ' .. key then
-    children = children - 1
-    local how = state == 'x' and 'was cancelled' or 'failed'
-    kept_bytes = kept_bytes + cancel_run(child, v, 'run ' .. id .. ', which awaited it, ' .. how, ended, touched)
-  end
-end
 local function swept(id, v)
   local all = true
   removed = removed + redis.call('ZREM', timers, 'd ' .. id)
@@ -26,8 +18,9 @@ local function swept(id, v)
       all = false
     elseif kind and redis.call('ZREM', timers, kind .. ' ' .. id .. ' ' .. key) == 1 then
       removed = removed + 1
-      unfile(id, key, kind, filed)
-      if kind == 'i' and v.s ~= 'c' then cascade(id, key, v.s, filed) end
+      local bytes, cancelled = void_wait(id, v, key, kind, filed, ended, touched)
+      kept_bytes = kept_bytes + bytes
+      if cancelled then children = children - 1 end
     end
   end
   if v.k and string.find(v.k, 'l', 1, true) then
