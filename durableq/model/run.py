@@ -132,15 +132,21 @@ TRANSITIONS: Final = (
         "nothing can go on; R if there is a newer result, Q if Redis has lost what would wake it",
     ),
     Transition(R, "retry_runs", (W,), "code outside steps failed and has attempts left"),
-    Transition(R, "finish_runs", (C, F, R), "the function returned, or failed for good. R: a child that it awaits ended"),
+    Transition(
+        R, "finish_runs", (C, F, R), "the function returned, or failed for good. R: a child that it awaits ended"
+    ),
     Transition(Q, "finish_runs", (Q,), "a child that it awaits ended"),
     Transition(W, "finish_runs", (Q, W), "a child that it awaits ended, and it is ready"),
     Transition(R, "release_runs", (Q,), "given back unworked: drain, or more than there was room for"),
     Transition(R, "release_strangers", (Q,), "in the lease's held set, but not in its child's hands: a reply was lost"),
-    Transition(R, "close_lease", (Q, F, R), "its worker died or left; F at the third death, alone. R: a child run ended so"),
+    Transition(
+        R, "close_lease", (Q, F, R), "its worker died or left; F at the third death, alone. R: a child run ended so"
+    ),
     Transition(Q, "close_lease", (Q,), "a child run that it awaits failed at its third death"),
     Transition(W, "close_lease", (Q, W), "the same, and it is ready"),
-    Transition(R, "rescue_leases", (Q, F, R), "the lease ran out; F at the third death, alone. R: a child run ended so"),
+    Transition(
+        R, "rescue_leases", (Q, F, R), "the lease ran out; F at the third death, alone. R: a child run ended so"
+    ),
     Transition(Q, "rescue_leases", (Q,), "a child run that it awaits failed at its third death"),
     Transition(W, "rescue_leases", (Q, W), "the same, and it is ready"),
     Transition(R, "cancel_runs", (X, R), "asked for from outside. R: a child that it awaits was cancelled"),

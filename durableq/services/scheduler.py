@@ -48,9 +48,7 @@ class Scheduler:
     ) -> None:
         kept = retention or Retention()
         self._waker = Loop("waker", Waker(Timers(calls), kept.failed), log, on_state_lost)
-        duties = Janitor(
-            Upkeep(calls), Cancels(calls), Waits(calls), Registry(calls), log, ages or Ages(), kept.failed
-        )
+        duties = Janitor(Upkeep(calls), Cancels(calls), Waits(calls), Registry(calls), log, ages or Ages(), kept.failed)
         janitor = Loop("janitor", duties, log, on_state_lost)
         rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
         ticker = Loop("ticker", Ticker(Crons(calls), log), log, on_state_lost)

@@ -92,8 +92,9 @@ class Events:
 
         Raises CursorMoved, RegistryChanged, NamesChanged, DeliveriesBehind, QueueFull.
         """
+        heard = sum(decision.kind == "heard" for decision in decisions) if names else 0
         created, more, posted = await self._calls.run(
-            "route_events", after, upto, registry, names, entries, trim_above, *chain.from_iterable(decisions)
+            "route_events", after, upto, registry, names, heard, entries, trim_above, *chain.from_iterable(decisions)
         )
         return Routed(created, more == 1, posted)
 

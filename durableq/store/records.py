@@ -17,8 +17,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     t  pending timers                                route, record_waits, suspend, retry, fire
     x  deaths of its worker since it last recorded   free
     o  1 while there is news from outside            fire
-    p  place in the stream, with c: a sequence       route, tick, invoke
-       number (absent: 0), or a whole id
+    p  place in the stream, if no event started it   invoke
     k  what its end has to do besides: l listeners,  route, claim, invoke, watch
        p parent, s silent, t timeouts, w watchers
     u  parent: run and step key                      invoke

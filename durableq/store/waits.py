@@ -20,8 +20,8 @@ PAGE_BYTES: Final = 256 * 1024
 
 
 class AwaitWrite(NamedTuple):
-    """A wait for an event. `consumed` is the entry that the run's last wait of that name had ("": none), `looked` the entry
-    up to which the holder has looked by now ("": nowhere)."""
+    """A wait for an event. `behind` is the entry that the run's last wait of that name had, or that started the run ("": none
+    did), `looked` the entry up to which the holder has looked by now ("": nowhere)."""
 
     run_id: str
     epoch: int
@@ -31,7 +31,7 @@ class AwaitWrite(NamedTuple):
     due_at_ms: int
     note: bytes
     event_name: str
-    consumed: str
+    behind: str
     looked: str
     path: str
     bucket: str
@@ -98,9 +98,7 @@ class Waits:
 
     async def await_events(self, lease: str, writes: Sequence[AwaitWrite]) -> Answers:
         """Per item Recorded (at_ms 0: the wait is there, or its result is among the news), ToLookAt, or STALE."""
-        now_ms, replies = await self._calls.run(
-            "await_events", lease, BATCH, PAGE_BYTES, *chain.from_iterable(writes)
-        )
+        now_ms, replies = await self._calls.run("await_events", lease, BATCH, PAGE_BYTES, *chain.from_iterable(writes))
         return Answers(now_ms, [_begun(reply) for reply in replies])
 
     async def read_names(self, version: int) -> Names:

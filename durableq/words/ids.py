@@ -15,6 +15,7 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _RUN_ID = re.compile(f"[0-7][{_ALPHABET}]{{25}}\\Z")
 
 STEP_ID_MAX = 256
+SEQUENCE_MAX = 20_000
 
 
 def check_id(what: str, value: object) -> str:
@@ -69,6 +70,19 @@ def run_id(entry_id: str, function_id: str, shard: int) -> str:
     at_ms = int(entry_id.partition("-")[0])
     digest = blake2b(f"{entry_id}\0{function_id}".encode(), digest_size=9).digest()
     return _base32(at_ms, 10) + _PAIRS[shard & 1023] + _base32(int.from_bytes(digest), 14)
+
+
+def entry_of_run(run: str, function_id: str, created_at_ms: int) -> str:
+    """The entry of the stream that started this run, found by trying those of its ms; "" if no event did.
+
+    So the run need not store it. A thousand tries are a millisecond, and a busy millisecond has a few hundred entries.
+    """
+    shard = run_shard(run)
+    for sequence in range(SEQUENCE_MAX):
+        entry = f"{created_at_ms}-{sequence}"
+        if run_id(entry, function_id, shard) == run:
+            return entry
+    return ""
 
 
 def tick_run_id(function_id: str, trigger_key: str, tick_ms: int, shard: int) -> str:

@@ -8,17 +8,19 @@ from typing import Any
 from durableq.store.events import Decision
 from durableq.store.failures import PostMoved
 from durableq.store.waits import AwaitWrite, Page, ToLookAt
-from durableq.words.ids import run_id
+from durableq.words.ids import entry_of_run, is_run_id, run_created_at_ms, run_id
 from tests.store.shard import Held, Shard
 
 NAME = "order/paid"
 BUCKET, ANYHOW = "b" * 24, "0" * 24
 
 
-def wait_for(held: Held, key: str = "wait", **changed: Any) -> AwaitWrite:
+def wait_for(held: Held, key: str = "wait", function: str = "a/f", **changed: Any) -> AwaitWrite:
     """A wait by value, with a minute to go; every part may be another."""
+
+    behind = entry_of_run(held.run, function, run_created_at_ms(held.run)) if is_run_id(held.run) else ""
     write = AwaitWrite(
-        held.run, held.epoch, 0, key, b"waiting", 0, b"note", NAME, "", "", "data.id", BUCKET, ANYHOW, b"tail"
+        held.run, held.epoch, 0, key, b"waiting", 0, b"note", NAME, behind, "", "data.id", BUCKET, ANYHOW, b"tail"
     )
     return write._replace(**changed)
 
@@ -63,7 +65,11 @@ async def accept(shard: Shard, blob: bytes = b"paid") -> str:
 
 
 async def route(
-    shard: Shard, entries: Sequence[str], buckets: Sequence[str] = (BUCKET,), starts: Sequence[str] = (), name: str = NAME
+    shard: Shard,
+    entries: Sequence[str],
+    buckets: Sequence[str] = (BUCKET,),
+    starts: Sequence[str] = (),
+    name: str = NAME,
 ) -> Any:
     """Route entries of one name; each also starts a run of these functions."""
     backlog = await shard.events.unrouted(1)
@@ -111,7 +117,9 @@ async def memo(shard: Shard, run: str, key: str = "wait") -> str:
     return found if isinstance(found, str) else found.decode("latin-1")
 
 
-def listener(until_ms: int = 0, bucket: str = BUCKET, tail: bytes = b"tail", flags: str = "-", start_ms: int = 0) -> bytes:
+def listener(
+    until_ms: int = 0, bucket: str = BUCKET, tail: bytes = b"tail", flags: str = "-", start_ms: int = 0
+) -> bytes:
     """What dress_run reads: one listener."""
     one = f"data.id {bucket} {ANYHOW} {until_ms} {len(NAME)} {NAME}".encode() + tail
     return f"{flags} {start_ms} {len(one)} ".encode() + one

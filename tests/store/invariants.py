@@ -101,7 +101,9 @@ def _answered_too_early(before: Stored, after: Stored, run: str) -> list[str]:
             found.append(f"20 {key} of {run}, whose place is {place}, was answered with {entry}")
         heads = [_text_of(entries[0]).split(" ")[:2] for _, entries in before.family("post")]
         if not any(head == entry and int(ticket) <= int(bound) for head, bound in heads):
-            found.append(f"20 {key} of {run}, ticket {ticket}, was answered with {entry}; first of their posts: {heads}")
+            found.append(
+                f"20 {key} of {run}, ticket {ticket}, was answered with {entry}; first of their posts: {heads}"
+            )
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import redis
 
 from durableq.store.records import result
-from durableq.words.ids import run_id, tick_run_id
+from durableq.words.ids import entry_of_run, run_created_at_ms, run_id, tick_run_id
 from tests.store.checked import Checked
 from tests.store.invariants import entry_order
 
@@ -130,7 +130,7 @@ class Play:
         now = self.checked.stored.of("meta")
         self.call(
             "route_events", meta["routed_upto"], entries[-1], int(meta["registry"]), int(now.get("names", 0)),
-            len(all_entries), 1000, *items,
+            items.count("heard"), len(all_entries), 1000, *items,
         )  # fmt: skip
 
     def begin(self, rng: Random) -> None:
@@ -138,8 +138,17 @@ class Play:
             self.leases += 1
             child = Child(f"L{self.leases}")
             self.call(
-                "register_lease", child.lease, LEASE_MS, "w", "a b", "r",
-                *(part for name in rng.sample(FUNCTIONS, rng.randint(1, 3)) for part in (name, rng.choice([1, 1, 800]))),
+                "register_lease",
+                child.lease,
+                LEASE_MS,
+                "w",
+                "a b",
+                "r",
+                *(
+                    part
+                    for name in rng.sample(FUNCTIONS, rng.randint(1, 3))
+                    for part in (name, rng.choice([1, 1, 800]))
+                ),
             )
             self.children.append(child)
 
@@ -179,7 +188,12 @@ class Play:
     def deploy(self, rng: Random) -> None:
         functions = rng.sample("fg", rng.randint(1, 2))
         items = [part for name in functions for part in (name, rng.choice([b"x", b"y"]))]
-        items += [part for name in functions if rng.random() < 0.5 for part in (f"{name} !", rng.choice([b"500 800", b"0 9000"]))]
+        items += [
+            part
+            for name in functions
+            if rng.random() < 0.5
+            for part in (f"{name} !", rng.choice([b"500 800", b"0 9000"]))
+        ]
         if rng.random() < 0.3:
             items += [" !", rng.choice([b"fexi", b"e", b""])]
         for name in functions:
@@ -249,7 +263,7 @@ class Play:
 
     def record(self, rng: Random) -> None:
         child, run, epoch, seen = self.in_hand(rng)
-        kind, key = rng.choice("dea"), rng.choice("wr") + rng.choice(KEYS)
+        kind, key = rng.choice("dea"), rng.choice("wrwrvgi") + rng.choice(KEYS)
         items = [run, epoch, seen, key, result(kind, rng.choice(BLOBS), b"note")]
         if rng.random() < 0.3:
             items += [run, epoch, seen, "rk4", result("d", b"", b"")]
@@ -299,11 +313,14 @@ class Play:
         if rng.random() < 0.3:
             self.happen(rng)
         path, bucket = rng.choice([("data.id", BUCKETS[0]), ("data.id", BUCKETS[1]), ("-", BUCKETS[2])])
+        behind = (
+            entry_of_run(run, self.checked.run(run).get("f", ""), run_created_at_ms(run)) if run != "nobody" else ""
+        )
         looked, due = "", self.checked.now_ms + rng.choice(DELAYS)
         for _ in range(rng.choice([1, 4, 4])):
             key, name = "v" + rng.choice(KEYS), rng.choice(NAMES)
             reply = self.call(
-                "await_events", child.lease, 3, 10_000, run, epoch, seen, key, rng.choice(BLOBS), due, b"", name, "",
+                "await_events", child.lease, 3, 10_000, run, epoch, seen, key, rng.choice(BLOBS), due, b"", name, behind,
                 looked, path, bucket, BUCKETS[2], rng.choice(BLOBS),
             )  # fmt: skip
             if reply == "LEASE_LOST" or not isinstance(reply[1][0], list) or reply[1][0][0] != -1:
@@ -322,7 +339,12 @@ class Play:
         child, run, epoch, seen = self.in_hand(rng)
         key, function = "i" + rng.choice(KEYS), rng.choice(FUNCTIONS)
         items = [run, epoch, seen, key, rng.choice(BLOBS), self.checked.now_ms + rng.choice(DELAYS), b""]
-        of_child = [run_id(f"1-{run}{key}", function, 0), function, b"\xc1 given", rng.choice([b"", self.listener(rng)])]
+        of_child = [
+            run_id(f"1-{run}{key}", function, 0),
+            function,
+            b"\xc1 given",
+            rng.choice([b"", self.listener(rng)]),
+        ]
         self.told(rng, child, run, self.call("invoke_runs", child.lease, *items, *of_child))
 
     def outside(self, rng: Random) -> None:
@@ -407,7 +429,10 @@ class Play:
     def listener(self, rng: Random) -> bytes:
         """What dress_run reads: a listener, perhaps with a time by which to begin."""
         name = rng.choice(NAMES)
-        one = f"data.id {rng.choice(BUCKETS[:2])} {BUCKETS[2]} {rng.choice([0, 50])} {len(name)} {name}".encode() + b"tail"
+        one = (
+            f"data.id {rng.choice(BUCKETS[:2])} {BUCKETS[2]} {rng.choice([0, 50])} {len(name)} {name}".encode()
+            + b"tail"
+        )
         return f"{rng.choice(['-', 's'])} {rng.choice([0, 700])} {len(one)} ".encode() + one
 
     def child(self, rng: Random) -> Child:

@@ -22,10 +22,14 @@ from durableq.model.trigger import CronTrigger
 from durableq.store.calls import SCHEMA
 from durableq.store.crons import Settled, TickWrite
 from durableq.store.events import Decision, NewEvent
+from durableq.store.invokes import InvokeWrite
 from durableq.store.runs import FinishWrite, RetryWrite, StepWrite, WaitWrite
+from durableq.store.signals import SignalWait
 from durableq.words import codec
-from durableq.words.ids import event_key, step_key, tick_run_id
+from durableq.words.ids import event_key, run_id, step_key, tick_run_id
 from tests.servers import REDIS7, Server, ServerPool
+from tests.store import awaiting
+from tests.store.awaiting import BUCKET, NAME, listener
 from tests.store.shard import Held, Shard
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -110,6 +114,8 @@ async def fill(shard: Shard) -> None:
     await write.record_waits("child", [wait(held, "nap", "w", now)])
     await shard.timers.fire_timers()
 
+    await fill_waits(shard, await waiters(shard))
+
     await shard.lease("dead", *SHOP)  # in hand of a child that was declared dead, half of it freed
     await claimed(9, "dead")
     await claimed(10, "dead")
@@ -133,9 +139,55 @@ async def fill(shard: Shard) -> None:
         Decision("aside", entries[0], detail=b"cannot be read"),
         Decision("fault", entries[0], function="shop/ship", detail=b"no such field"),
     ]
-    await shard.events.route_events(backlog.cursor, entries[0], backlog.registry, 1, set_aside, 1000)
+    heard = Decision("heard", entries[0], function=NAME, detail=BUCKET.encode())
+    names = (await shard.waits.read_names(0)).version
+    routed = [*set_aside, heard]
+    await shard.events.route_events(backlog.cursor, entries[0], backlog.registry, 1, routed, 1000, names)
     unrouted = [NewEvent(event_key("order/created", f"o{i}"), 86_400_000, event(i)) for i in (13, 14)]
     await shard.events.send_events(unrouted)
+
+
+async def waiters(shard: Shard) -> list[Held]:
+    """Seven runs in hand, with a time by which to finish; the last one with a listener and a time by which to begin."""
+    await shard.registry.register_app(
+        "shop", "r2", dict.fromkeys(("charge", "ship", "ship !"), b"500000 900000") | {"report": report(), " !": b"e"}
+    )
+    await shard.leases.register_lease("child", "worker", ["shop"], "release", SHOP, finish_ms={"shop/charge": 900_000})
+    held = []
+    for number in range(16, 23):
+        extras = listener(start_ms=500_000) if number == 22 else b""
+        (entry,) = await shard.sent(blob=event(number))
+        backlog = await shard.events.unrouted(1)
+        run = run_id(entry, "shop/charge", 0)
+        due_at_ms = shard.now_ms + 1 if number == 22 else 0
+        decision = Decision("run", entry, run, "shop/charge", due_at_ms, extras)
+        await shard.events.route_events(backlog.cursor, entry, backlog.registry, 1, [decision], 1000)
+        shard.advance(1)
+        await shard.timers.fire_timers()
+        mine = next(mine for mine in (await shard.claim("child", 1, "shop")).runs if mine.id == run)
+        held.append(Held("child", run, mine.epoch))
+    return held
+
+
+async def fill_waits(shard: Shard, held: list[Held]) -> None:
+    """Every kind of wait, pending and over, a cancelled run, and somebody outside who watches."""
+    pending, timed_out, signalled, invoking, idle, cancelled, _listening = held
+    long = shard.now_ms + 600_000
+    await awaiting.begin(shard, pending, key("paid"), due_at_ms=long, blob=codec.encode({"op": "wait_for_event"}))
+    await awaiting.begin(shard, timed_out, key("paid"), due_at_ms=shard.now_ms)
+    await awaiting.begin(shard, idle, key("other"), due_at_ms=shard.now_ms, event_name="order/other")
+    await shard.timers.fire_timers()
+    matched = StepWrite(pending.run, pending.epoch, 0, key("seen"), "m", b"1-0 " + event(1), b"")
+    await shard.runs.record_steps("child", [matched])
+    signal = SignalWait(signalled.run, signalled.epoch, 0, key("go"), b"", long, b"", "go", 0)
+    await shard.signals.await_signals("child", [signal])
+    call = InvokeWrite(
+        invoking.run, invoking.epoch, 0, key("call"), b"", long, b"", "0" * 26, "shop/ship", event(23), b""
+    )
+    await shard.invokes.invoke_runs("child", [call])
+    await shard.claim("child", 1, "shop")
+    await shard.invokes.watch_runs("outside", [signalled.run, cancelled.run])
+    await shard.cancels.cancel_runs([cancelled.run], "by hand")
 
 
 async def made(server: Server) -> dict[str, Any]:
@@ -166,7 +218,7 @@ async def _dumped(shard: Shard, name: str, argument: str) -> dict[str, Any]:
     if kind == "stream":
         groups = await shard.command("XINFO", "GROUPS", where)
         entry["groups"] = [group[1].decode() for group in groups]
-    if name == "seen":
+    if name in ("seen", "answer", "answers"):
         entry["ttl_ms"] = 86_400_000
     return entry
 

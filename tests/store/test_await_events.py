@@ -44,7 +44,10 @@ async def test_a_wait_is_recorded_filed_and_timed_in_one_act(shard: Shard, deliv
     assert after.of("waits", BUCKET) == {member: 1}
     assert after.of("steps", held.run) == {"wait": f"0 {shard.now_ms} v37 {BUCKET} 1 {NAME}waiting"}
     assert after.of("timers") == {f"v {held.run} wait": shard.now_ms + 60_000}
-    assert after.of("run", held.run) == before.of("run", held.run) | {"t": "1", "m": str(int(before.of("run", held.run)["m"]) + 7)}
+    assert after.of("run", held.run) == before.of("run", held.run) | {
+        "t": "1",
+        "m": str(int(before.of("run", held.run)["m"]) + 7),
+    }
     assert after.of("heard", NAME) == {"p data.id": "1", "since": after.of("meta")["routed_upto"], "open": "1"}
 
 
@@ -115,10 +118,10 @@ async def test_the_next_wait_begins_behind_the_event_that_the_last_one_had(shard
     await awaiting(shard)
     held = await shard.claimed()
     first, second, third = [await happened(shard, blob) for blob in (b"1", b"2", b"3")]
-    answer = await ask(shard, held, consumed=first)
+    answer = await ask(shard, held, behind=first)
     assert isinstance(answer, ToLookAt)
     assert [entry.id for entry in answer.entries] == [second, third]
-    assert await ask(shard, held, consumed=third) == Recorded(0, 0, [])
+    assert await ask(shard, held, behind=third) == Recorded(0, 0, [])
 
 
 async def test_a_page_is_bounded_and_the_next_one_goes_on(shard: Shard) -> None:

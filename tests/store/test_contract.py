@@ -70,9 +70,7 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     ),
     "send_signals": (lambda c: Signals(c).send_signals([NewSignal("s", "t", 1, b"")] * 2), [b"", b"r"]),
     "invoke_runs": (
-        lambda c: Invokes(c).invoke_runs(
-            "l", [InvokeWrite("r", 1, 0, "k", b"", 1, b"", "c", "a/f", b"", b"")] * 2
-        ),
+        lambda c: Invokes(c).invoke_runs("l", [InvokeWrite("r", 1, 0, "k", b"", 1, b"", "c", "a/f", b"", b"")] * 2),
         ANSWERED,
     ),
     "start_runs": (lambda c: Invokes(c).start_runs("c", [NewRun("r", "a/f", b"", b"")] * 2), [b"", b"NO_FUNCTION"]),

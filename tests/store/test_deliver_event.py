@@ -31,7 +31,9 @@ from tests.store.shard import DELIVERIES, Held, Shard
 OTHER = "f" * 24
 
 
-async def test_an_event_that_nobody_waits_for_by_this_value_is_kept_to_look_back_at_and_not_posted(shard: Shard) -> None:
+async def test_an_event_that_nobody_waits_for_by_this_value_is_kept_to_look_back_at_and_not_posted(
+    shard: Shard,
+) -> None:
     await asleep(shard)
     before = await shard.stored()
     entry = await accept(shard)
@@ -187,7 +189,7 @@ async def test_a_loop_of_waits_reads_its_events_one_by_one_while_they_are_being_
     page = await shard.waits.read_posts()
     await deliver_entry(shard, page)
     assert (await memo(shard, held.run, "w1")).endswith(f"m {entries[0]} 0")
-    answer = await ask(shard, held, key="w2", seen=1, consumed=entries[0])
+    answer = await ask(shard, held, key="w2", seen=1, behind=entries[0])
     assert isinstance(answer, ToLookAt)
     assert [entry.id for entry in answer.entries] == entries[1:]
     assert await deliver(shard) == 0, "the second and third are its own to find"
@@ -278,4 +280,3 @@ async def test_an_event_among_a_hundred_thousand_waits_costs_redis_less_than_2_m
     assert int(line.split("usec=")[1].split(",")[0]) < 2000
     assert (await shard.stored()).of("run", held.run)["s"] == "q"
     await shard.command("FLUSHDB")
-

@@ -19,7 +19,9 @@ from tests.store.shard import DELIVERIES, Held, Shard
 CHILD = "C" * 26
 
 
-def write(held: Held, key: str = "call", child: str = CHILD, function: str = "a/f", due_at_ms: int = 2**41) -> InvokeWrite:
+def write(
+    held: Held, key: str = "call", child: str = CHILD, function: str = "a/f", due_at_ms: int = 2**41
+) -> InvokeWrite:
     return InvokeWrite(held.run, held.epoch, 0, key, b"blob", due_at_ms, b"note", child, function, b"given", b"")
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from durableq.store.crons import Settled, TickWrite
 from durableq.store.events import Decision, NewEvent
+from durableq.store.failures import PostMoved
 from durableq.store.runs import (
     FinishWrite,
     FireWrite,
@@ -19,10 +20,12 @@ from durableq.store.runs import (
     SuspendWrite,
     WaitWrite,
 )
+from durableq.store.signals import NewSignal, SignalWait
 from durableq.store.work import Work
 from durableq.words import codec
 from durableq.words.errors import QueueFull
 from tests.servers import on
+from tests.store.awaiting import wait_for
 from tests.store.shard import SCRIPTS, Held, Shard
 
 pytestmark = on("redis7", "valkey")
@@ -60,7 +63,7 @@ async def test_an_event_is_refused_and_nothing_of_it_stored(full: Shard) -> None
     assert before.changed(await full.stored()) == set()
 
 
-@pytest.mark.parametrize("kind", ["run", "aside", "fault"])
+@pytest.mark.parametrize("kind", ["run", "heard", "aside", "fault"])
 async def test_routing_is_refused_and_the_cursor_stays(full: Shard, kind: str) -> None:
     backlog = await full.events.unrouted(10)
     assert len(backlog.entries) == 2
@@ -105,13 +108,26 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("fire_waits", runs.fire_waits("L1", [FireWrite(two.run, 1, 0, "k")]))
     await through("record_waits", runs.record_waits("L1", [WaitWrite(six.run, 1, 0, "k", "w", b"x", now + 9, b"")]))
     await through("finish_runs", runs.finish_runs("L1", [FinishWrite(six.run, 1, "f", b"x")], 10, 10))
+    write = wait_for(three, looked="9999999999999-0", due_at_ms=now + 9)
+    await through("await_events", full.waits.await_events("L1", [write]))
+    signal = SignalWait(three.run, 1, 0, "go", b"", now + 9, b"", "go", 0)
+    await through("await_signals", full.signals.await_signals("L1", [signal]))
+    await through("send_signals", full.signals.send_signals([NewSignal("go", "t", 1000, b"x" * 1000)]))
+    await through("read_names", full.waits.read_names(0))
+    await through("read_posts", full.waits.read_posts())
+    with pytest.raises(PostMoved):
+        await through("deliver_event", full.waits.deliver_event("x", "1-0", [], done=True, keep_failed=1))
+    await through("watch_runs", full.invokes.watch_runs("me", [three.run]))
+    await through("cancel_runs", full.cancels.cancel_runs([three.run], "why"))
+    three = rest.pop()
     await through("suspend_runs", runs.suspend_runs("L1", [SuspendWrite(three.run, 1, 0, "k", "w", b"x", now + 1)]))
     await through("retry_runs", runs.retry_runs("L1", [RetryWrite(four.run, 1, 1, now + 1, b"")]))
     await through("release_runs", runs.release_runs("L1", [ReleaseWrite(five.run, 1)]))
     await through("note_doing", runs.note_doing("L1", "step"))
     full.advance(1)
     await through("fire_timers", full.timers.fire_timers())
-    await through("sweep_timers", full.upkeep.sweep_timers())
+    await through("sweep_ended", full.cancels.sweep_ended())
+    await through("retire_names", full.waits.retire_names(0))
     await through("claim_runs", full.claim("L2"))
     await through("release_strangers", runs.release_strangers("L2", full.number("L2"), []))
     await through("set_gate", full.upkeep.set_gate(1.0, prunable=False))
@@ -121,8 +137,8 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("promote_deployment", full.registry.promote_deployment("a", "r1"))
     await through("count_work", Work(full.calls).left(["L2"]))
     await through("prune_runs", full.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1))
-    assert set(done) | {"send_events", "route_events", "tick_cron"} == set(SCRIPTS)
-    assert len(rest) == 3
+    assert set(done) | {"send_events", "route_events", "tick_cron", "invoke_runs", "start_runs"} == set(SCRIPTS)
+    assert len(rest) == 2
     await full.run_to_the_end()
 
 

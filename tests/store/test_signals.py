@@ -14,7 +14,9 @@ from tests.store.guards import check_lease_lost, check_refused, lease_gone, not_
 from tests.store.shard import DELIVERIES, Held, Shard
 
 
-def wait(held: Held, key: str = "go", signal: str = "approved 7", replace: int = 0, due_at_ms: int = 2**41) -> SignalWait:
+def wait(
+    held: Held, key: str = "go", signal: str = "approved 7", replace: int = 0, due_at_ms: int = 2**41
+) -> SignalWait:
     return SignalWait(held.run, held.epoch, 0, key, b"blob", due_at_ms, b"note", signal, replace)
 
 

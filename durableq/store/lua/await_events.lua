@@ -3,11 +3,11 @@
 -- keys: meta, events, names, idle, heard(event), recent(event), waits(bucket), echoes, run(id), steps(id), history(id), news(id), timers, timer_bell, leases, lease(lease)
 -- include: alive, holds, newer, remember, ring_timers, end_alone, wait_of, later, place_of, file_wait, hear
 -- args: lease_id:str, limit:int, budget_bytes:int
--- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, event_name:str, consumed:str, looked:str, path:str, bucket:str, anyhow:str, tail:bytes
+-- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, event_name:str, behind:str, looked:str, path:str, bucket:str, anyhow:str, tail:bytes
 -- returns: server time in ms, then per item: last number, newer results flat (key, memo), when the wait is there; or -1, entries as XRANGE has them,
 --   and the entry from which on the name was heard, when they must be looked at first; or STALE
 -- errors: LEASE_LOST when the lease has been closed or rescued
--- consumed: the event that the run's last wait of this name had, '' for none: then from the run's own place on. looked: up to where the holder
+-- behind: the entry that the run's last wait of this name had, or the one that started the run; '' for a run that no event started. looked: up to where the holder
 -- has looked by now, '' at first. What it found among the entries it records by record_steps (kind m); if nothing, it asks again.
 -- Nothing is written before everything was looked at, but that the name is heard: so there is no wait that is only half there.
 -- Sent twice: the same wait. A result that is already there stays; its memo comes back among the newer ones.
@@ -37,7 +37,7 @@ end
 
 local replies, earliest = {}, nil
 for i = 1, ITEMS do
-  local id, epoch, seen, key, blob, due_at_ms, note, event_name, consumed, looked, path, bucket, anyhow, tail = item(i)
+  local id, epoch, seen, key, blob, due_at_ms, note, event_name, behind, looked, path, bucket, anyhow, tail = item(i)
   local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 't', 'c', 'p')
   -- A holder that has seen more than there is: Redis came back older than it was.
   if tonumber(v[4] or 0) < seen or not holds(v, lease_id, epoch) then
@@ -55,7 +55,7 @@ for i = 1, ITEMS do
       hear(event_name, path)
       redis.call('HSETNX', heard(event_name), 'since', cursor)
       local since = redis.call('HGET', heard(event_name), 'since')
-      local place = consumed ~= '' and consumed or place_of(v[9], v[10])
+      local place = behind ~= '' and behind or place_of(v[9], v[10])
       local from = place
       if later(horizon, from) then from = horizon end
       if looked ~= '' and later(looked, from) then from = looked end

@@ -1,7 +1,7 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
--- include: queue_run, offer, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
+-- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
@@ -26,40 +26,61 @@ local function enforce(kind, id, v)
   kept_bytes = kept_bytes + cancel_run(id, v, why .. string.format('%d', allowed) .. ' ms (timeouts)', ended, touched)
 end
 
-local function fire(kind, id, key, v)
-  local was, filed, blob
-  if kind ~= 'd' then was, filed, blob = wait_of(redis.call('HGET', steps(id), key)) end
-  if was == kind then
-    end_wait(id, v, key, kind, filed, blob, kind == 'w' and 's' or kind == 'r' and 'r' or 'z', blob, touched)
-    return
-  end
-  local left = math.max(0, tonumber(v.t or 1) - 1)
-  redis.call('HSET', run(id), 't', left)
-  -- Whatever the last timer of a waiting run was for, nothing else would ever move the run.
-  if v.s == 'w' and (kind == 'd' and v.d or left == 0) then
-    redis.call('ZREM', waiting(v.f), id)
-    if v.d then redis.call('HDEL', run(id), 'd') end
-    queue_run(id, v.f, v.c, nil, touched)
-  end
-end
-
-for _, timer in ipairs(due) do
-  local kind, id, key = string.match(timer, '^(%a) (%S+) ?(.*)$')
+-- The timers of a run, and those of waits that something from outside may end. Returns whether the timer was what it said.
+local function fire_other(timer, kind, id, key)
   local v = look_at(id)
+  local was, filed, blob
+  if kind ~= 'b' and kind ~= 'f' then was, filed, blob = wait_of(redis.call('HGET', steps(id), key)) end
   if not v.living then
     redis.call('ZREM', timers, timer)
-    local was, filed = wait_of(redis.call('HGET', steps(id), key))
     if was == kind then kept_bytes = kept_bytes + void_wait(id, v, key, kind, filed, ended, touched) end
   elseif kind == 'b' or kind == 'f' then
     redis.call('ZREM', timers, timer)
     enforce(kind, id, v)
+  elseif was == kind then
+    end_wait(id, v, key, kind, filed, blob, 'z', blob, touched)
   else
-    fire(kind, id, key, v)
+    return false
+  end
+  return true
+end
+
+local OTHER = {b = true, f = true, v = true, g = true, i = true}
+for _, timer in ipairs(due) do
+  local kind, id, key = string.match(timer, '^(%a) (%S+) ?(.*)$')
+  if not OTHER[kind] or not fire_other(timer, kind, id, key) then
     redis.call('ZREM', timers, timer)
+    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't')
+    local state = v[1]
+    if state == 'q' or state == 'r' or state == 'w' then
+      local left = math.max(0, tonumber(v[7] or 1) - 1)
+      redis.call('HSET', run(id), 't', left)
+      local ends_turn = kind == 'd' and v[6]
+      if kind == 'w' or kind == 'r' then
+        local memo = redis.call('HGET', steps(id), key)
+        local was, rest = string.match(memo or '', '^%d+ %d+ (%a) (.*)$')
+        if was == kind then
+          -- A retry's memo stays what it is; its number only tells a holder that something has changed.
+          local number = tonumber(v[5] or 0) + 1
+          local over = number .. ' ' .. now .. ' ' .. (kind == 'w' and 's' or 'r') .. ' ' .. rest
+          redis.call('HSET', steps(id), key, over)
+          redis.call('HSET', run(id), 'q', number)
+          remember(id, kind == 'w' and 's' or 'due', key, '')
+          if state == 'r' then tell_holder(id, v[4], number, key, over) end
+          ends_turn = not v[6] or tonumber(v[6]) <= now
+        end
+      end
+      -- Whatever the last timer of a waiting run was for, nothing else would ever move the run.
+      if state == 'w' and (ends_turn or left == 0) then
+        redis.call('ZREM', waiting(v[2]), id)
+        if v[6] then redis.call('HDEL', run(id), 'd') end
+        queue_run(id, v[2], v[3], nil, touched)
+      end
+    end
   end
 end
 offer(touched)
-kept_bytes = kept_bytes + list_ended(ended, keep_failed, keep_failed)
+if next(ended) then kept_bytes = kept_bytes + list_ended(ended, keep_failed, keep_failed) end
 if kept_bytes ~= 0 then redis.call('HINCRBY', meta, 'kept_bytes', kept_bytes) end
 local head = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
 return {now, #due, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

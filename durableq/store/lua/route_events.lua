@@ -3,14 +3,14 @@
 -- include: app_of, offer, ring_timers, note_fault, dress_run
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id)
--- args: after:str, upto:str, registry:int, names_seen:int, entries:int, trim_above:int
+-- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor, entries posted for waits
 -- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions, NAMES_CHANGED when something waits for a name that the caller does not know of, DELIVERIES_BEHIND when 1,000 entries wait to be delivered already
 -- An item of kind 'run' starts a run of fn, with what its declaration asks for in detail (dress_run); 'event' says what an entry stands for that is
 -- only a reference (a system event); 'heard' names an event that something may wait for, in fn, and in detail the buckets where it would be filed:
 -- the entry goes into the name's buffer, and is posted if there is such a bucket. 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
--- trigger of fn could not be evaluated, with the reason in detail. The cursor is the acknowledgement: sent twice, the
+-- trigger of fn could not be evaluated, with the reason in detail. heard_items is how many are 'heard'. The cursor is the acknowledgement: sent twice, the
 -- second is refused and changes nothing.
 local known = redis.call('HMGET', meta, 'routed_upto', 'registry', 'sent', 'routed', 'names')
 if known[1] ~= after then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
@@ -51,14 +51,7 @@ local function post_entry(entry, event_name, buckets)
   redis.call('ZADD', posts, 'NX', now, event_name)
   posted = posted + 1
 end
--- The place of a run's entry: its ms are there as `c`, and most are the first of theirs.
-local FIRST = {}
-local hears = 0
-for i = 1, ITEMS do
-  local kind = item(i)
-  if kind == 'heard' then hears = hears + 1 end
-end
-if hears > 0 and tonumber(redis.call('HGET', meta, 'posts') or 0) >= 1000 then
+if heard_items > 0 and tonumber(redis.call('HGET', meta, 'posts') or 0) >= 1000 then
   return redis.error_reply('DELIVERIES_BEHIND ' .. redis.call('HGET', meta, 'posts'))
 end
 for i = 1, ITEMS do
@@ -66,16 +59,15 @@ for i = 1, ITEMS do
   if kind == 'run' then
     -- A run is there as long as its input is.
     if blobs[entry] and redis.call('SET', input(id), blobs[entry], 'NX') then
-      local created_at, sequence = string.match(entry, '^(%d+)-(%d+)')
-      local behind = sequence == '0' and FIRST or {'p', sequence}
+      local created_at = string.match(entry, '^%d+')
       created = created + 1
       if due_at_ms > now then
-        redis.call('HSET', run(id), 's', 'w', 'f', fn, 'c', created_at, 'd', due_at_ms, 't', 1, unpack(behind))
+        redis.call('HSET', run(id), 's', 'w', 'f', fn, 'c', created_at, 'd', due_at_ms, 't', 1)
         redis.call('ZADD', waiting(fn), created_at, id)
         redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
         earliest = math.min(earliest or due_at_ms, due_at_ms)
       else
-        redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', created_at, unpack(behind))
+        redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', created_at)
         local batch = queued[fn]
         if not batch then
           batch = {}

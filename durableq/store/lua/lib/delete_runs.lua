@@ -3,11 +3,11 @@
 -- `popped`: ids with their scores, flat, as ZPOPMIN has them. A finished run has no news: nobody holds it.
 -- A run from which something still hangs goes back to its place: it is swept within seconds, and its children are found by its memos.
 local function delete_runs(list, popped)
-  local bytes, keys = 0, {}
+  local bytes, keys, hanging = 0, {}, redis.call('EXISTS', void) == 1
   for i = 1, #popped, 2 do
     local id = popped[i]
-    local v = redis.call('HMGET', run(id), 'm', 't', 'q', 'x', 'k')
-    if (v[5] or tonumber(v[2] or 0) > 0) and redis.call('SISMEMBER', void, id) == 1 then
+    local v = redis.call('HMGET', run(id), 'm', 't', 'q', 'x')
+    if hanging and redis.call('SISMEMBER', void, id) == 1 then
       redis.call('ZADD', done(list), popped[i + 1], id)
     else
       bytes = bytes + tonumber(v[1] or 0)
