@@ -42,8 +42,8 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
     those of the name; a name with none is in `idle`.                                             (file_wait, take_back)
 18. A wait for an event is filed only when its holder has looked at every entry of the name behind the wait's place, up to the
     cursor, in the same act. An entry that is routed later is posted with a ticket at least as high.       (await_events)
-19. `routed_upto` passes an entry of a heard name only in the script that puts it into recent(name), and into post(name) if there
-    is anything filed where it would be. The routers' decisions rest on all names that are heard.          (route_events)
+19. `routed_upto` passes an entry of a heard name only in the script that puts it into recent(name), and into post(name) if
+    there is anything filed where it would be. The routers' decisions rest on all names that are heard.          (route_events)
 20. Of a name only the first entry of its post is delivered, to entries with tickets up to its bound whose place is before it;
     it leaves the post when all of them have been looked at. So the earliest match wins.                  (deliver_event)
 21. A child's id is a function of (parent, step key, function); it and the parent's wait are created by the same act. Its

@@ -4,10 +4,11 @@ Authority: the cursor in Redis. The script that moves it from a to b creates the
 second router changes nothing, and acknowledging is the same act as routing. Who routes is only a hint: the child that the
 event bell woke, or anybody who sees at a claim that events wait.
 
-Of an entry that something may wait for it says where that would be filed; to deliver it is somebody else's turn (deliverer.py).
+Of an entry that something may wait for it says where that would be filed; who delivers it is another matter (deliverer.py).
 
-Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the new
-functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are done. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
+Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the
+new functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are
+done. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
 """
 
 from __future__ import annotations

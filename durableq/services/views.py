@@ -106,6 +106,10 @@ class FunctionView:
     crons: tuple[CronView, ...] = ()
 
 
+DESCRIBED: Final = frozenset(MemoKind) - {MemoKind.DATA, MemoKind.ERROR, MemoKind.MATCHED, MemoKind.ABANDONED}
+"""The kinds whose blob says which step it is, and until when it waits."""
+
+
 def run_view(stored: RunRow | RunDetails) -> RunView:
     """A run as read, decoded. What cannot be decoded is shown as such, never raised."""
     if isinstance(stored, RunRow):
@@ -114,7 +118,7 @@ def run_view(stored: RunRow | RunDetails) -> RunView:
     result, error = None, None
     if row.state is State.COMPLETED:
         result = _value(stored.output) if stored.output else None
-    elif row.state is State.FAILED:
+    elif row.state in (State.FAILED, State.CANCELLED):
         error = error_view(stored.output)
     elif row.attempt:
         error = _last_attempt(stored)
@@ -175,7 +179,7 @@ def _steps(stored: RunDetails) -> tuple[StepView, ...]:
 
 
 def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> StepView:
-    held = _value(memo.blob) if memo.kind in (MemoKind.SLEEPING, MemoKind.WOKEN, MemoKind.RETRYING) else None
+    held = _value(memo.blob) if memo.kind in DESCRIBED else None
     about = held if isinstance(held, dict) else {}
     name = note.step_id if note else str(about.get("id", key))
     op = note.op if note else str(about.get("op", "run"))
@@ -190,6 +194,12 @@ def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> Step
             return StepView(name, op, "failed", attempt, started, memo.at_ms, error=error_view(memo.blob))
         case MemoKind.WOKEN:
             return StepView(name, op, "completed", attempt, started, memo.at_ms, due)
+        case MemoKind.MATCHED:
+            return StepView(name, op, "completed", attempt, started, memo.at_ms, due)
+        case MemoKind.TIMED_OUT:
+            return StepView(name, op, "timed out", attempt, started, memo.at_ms, due)
+        case MemoKind.AWAITING | MemoKind.SIGNALLING | MemoKind.INVOKING:
+            return StepView(name, op, "waiting", attempt, started, 0, due)
         case MemoKind.SLEEPING:
             return StepView(name, op, "sleeping", attempt, started, 0, due)
         case MemoKind.RETRYING:

@@ -22,6 +22,7 @@ from durableq.model.limits import Limits
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
 from durableq.services.committer import Committer, Retention
+from durableq.services.deliverer import Deliverer
 from durableq.services.doubt import Doubt
 from durableq.services.executor import RunInHand
 from durableq.services.hand import Hand
@@ -120,7 +121,9 @@ class Worker:
             on_lease_lost=self.lease_lost,
             on_state_lost=self._state_lost,
         )
-        self._router = Router(self._events, Waits(calls), Registry(calls), log, on_runs=self._ready)
+        self._router = Router(
+            self._events, Waits(calls), Registry(calls), log, on_runs=self._ready, on_posts=self._posted
+        )
         self._claimer = Claimer(
             self._runs,
             self.hand,
@@ -147,6 +150,8 @@ class Worker:
         self._claims = _Under(self._claimer, self.lease_lost)
         self._claiming = Loop("claimer", self._claims, log, self._state_lost)
         self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
+        self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed)
+        self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
         self._listening = Loop("listener", listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
         self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
@@ -167,6 +172,8 @@ class Worker:
             await self._claims.run_once()
         if self._routing.take_hint():
             routed = await self._router.route()
+        if self._delivering.take_hint():
+            routed += await self._deliverer.deliver()
         if self._reconciling.take_hint():
             await self._reconciler.run_once()
         return routed > 0 or self._started > started
@@ -181,7 +188,7 @@ class Worker:
         await self._begin_lease()
         loops = [self._claiming, self._listening, self._reconciling]
         if not self._duties.alone:
-            loops.append(self._routing)
+            loops += [self._routing, self._delivering]
         for loop in loops:
             loop.start()
 
@@ -193,7 +200,7 @@ class Worker:
         """The connection is back: look for strangers, and for what was missed."""
         self._reconciling.hint()
         self._claiming.hint()
-        self._routing.hint()
+        self._events_wait()
 
     async def renew(self) -> None:
         """Push out the lease: only for a child whose parent is gone."""
@@ -208,7 +215,8 @@ class Worker:
     async def stop_claiming(self) -> None:
         """From here on nothing new comes in hand, and a lease that is lost is not followed by another."""
         self._leaving = True
-        await asyncio.gather(self._claiming.stop(), self._routing.stop(), self._reconciling.stop())
+        fetching = (self._claiming, self._routing, self._delivering, self._reconciling)
+        await asyncio.gather(*(loop.stop() for loop in fetching))
         if self._lost:
             return
         # A claim may have been under way: what it was given is a stranger here, and others should have it now.
@@ -278,6 +286,10 @@ class Worker:
 
     def _events_wait(self) -> None:
         self._routing.hint()
+        self._delivering.hint()
+
+    def _posted(self) -> None:
+        self._delivering.hint()
 
     def _event_came(self, backlog: Backlog | None) -> None:
         self._router.offer(backlog)

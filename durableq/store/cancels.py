@@ -34,9 +34,9 @@ class Cancels:
         return Cancelled(now_ms, [_found(reply) for reply in replies], sweep == 1)
 
     async def sweep_ended(self, limit: int = 100, keep_failed: int = 10_000) -> bool:
-        """Take away what hangs on final runs; awaited children of those that failed or were cancelled. Returns whether there is more."""
+        """Take away what hangs on final runs, and cancel what failed or cancelled ones awaited. Returns if there is more."""
         _, more = await self._calls.run("sweep_ended", limit, keep_failed)
-        return more == 1
+        return bool(more)
 
 
 def _found(reply: bytes) -> State | str | None:

@@ -46,12 +46,12 @@ class Invokes:
         self._calls = calls
 
     async def invoke_runs(self, lease: str, writes: Sequence[InvokeWrite]) -> Answers:
-        """Per item Recorded (at_ms 0: the child and the wait are there, or a result among the news) or STALE. Raises QueueFull."""
+        """Per item Recorded (at_ms 0: child and wait are there, or a result among the news) or STALE. Raises QueueFull."""
         now_ms, replies = await self._calls.run("invoke_runs", lease, *chain.from_iterable(writes))
         return Answers(now_ms, [begun(reply) for reply in replies])
 
     async def start_runs(self, client: str, runs: Sequence[NewRun]) -> list[bool]:
-        """Per run whether it is there; False when its function is not registered. `client` is told their ends. Raises QueueFull."""
+        """Per run whether it is there; False: its function is not registered. `client` is told their ends. Raises QueueFull."""
         return [reply == b"" for reply in await self._calls.run("start_runs", client, *chain.from_iterable(runs))]
 
     async def watch_runs(self, client: str, runs: Sequence[str]) -> list[State | None]:

@@ -345,9 +345,7 @@ async def _greet(connection: Connection) -> None:
     except NoPermissionError:
         return  # for PING only: it is there, and knows us
     except ResponseError as error:
-        if (
-            code_of(error) != "MISCONF"
-        ):  # no writes while its disk fails, and PING counts among them: reads are answered
+        if code_of(error) != "MISCONF":  # no writes while its disk fails, and PING counts among them: reads are answered
             raise
 
 

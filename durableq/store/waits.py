@@ -112,7 +112,7 @@ class Waits:
             version = upto
 
     async def read_posts(self, after: Page | None = None) -> Page | None:
-        """The first page of what is to be delivered next, or the page behind another. None: nothing, or somebody else's by now."""
+        """The first page of what is to be delivered next, or the one behind another. None: nothing, or somebody else's."""
         where = ("", "", 1, 0) if after is None else (after.event_name, after.entry, after.number, after.above)
         reply = await self._calls.run("read_posts", *where, BATCH)
         if not reply:

@@ -378,7 +378,7 @@ def _names_count_what_is_filed(stored: Stored) -> Iterator[str]:
 
 
 def _posts_are_counted(stored: Stored) -> Iterator[str]:
-    posts = {name: entries for name, entries in stored.family("post")}
+    posts = dict(stored.family("post"))
     if posts.keys() != stored.of("posts").keys():
         yield f"19 posts are {sorted(stored.of('posts'))}, there are posts of {sorted(posts)}"
     count = sum(map(len, posts.values()))

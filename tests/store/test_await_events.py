@@ -40,7 +40,8 @@ async def test_a_wait_is_recorded_filed_and_timed_in_one_act(shard: Shard, deliv
     assert before.changed(after) == changed
     place = f"{(await shard.stored()).of('run', held.run)['c']}"
     (member,) = after.of("waits", BUCKET)
-    assert member.startswith(f"v {held.run} wait {place}-") and member.endswith(" 0 tail")
+    assert member.startswith(f"v {held.run} wait {place}-")
+    assert member.endswith(" 0 tail")
     assert after.of("waits", BUCKET) == {member: 1}
     assert after.of("steps", held.run) == {"wait": f"0 {shard.now_ms} v37 {BUCKET} 1 {NAME}waiting"}
     assert after.of("timers") == {f"v {held.run} wait": shard.now_ms + 60_000}
@@ -176,7 +177,7 @@ async def test_another_path_of_a_name_is_news_to_routers(shard: Shard) -> None:
     known = await shard.waits.read_names(0)
     await awaiting(shard, path="-", bucket=ANYHOW)
     changed = await shard.waits.read_names(known.version)
-    assert {path for path in changed.paths[NAME]} == {"data.id", "-"}
+    assert set(changed.paths[NAME]) == {"data.id", "-"}
 
 
 async def test_the_33rd_path_of_a_name_is_filed_without_one(shard: Shard) -> None:
