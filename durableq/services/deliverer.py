@@ -10,7 +10,7 @@ newer release's, or damaged) does not match, and is said once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from durableq.model.event import read_head
@@ -28,11 +28,15 @@ IDLE_S: Final = 30.0
 class Deliverer:
     """A service: one entry a round, at once again while there are more."""
 
-    def __init__(self, waits: Waits, runs: Runs, log: Log, keep_failed: int) -> None:
+    def __init__(
+        self, waits: Waits, runs: Runs, log: Log, keep_failed: int, on_delivered: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_delivered` is told of each entry: routing may have paused for it."""
         self._waits = waits
         self._runs = runs
         self._log = log
         self._keep_failed = keep_failed
+        self._on_delivered = on_delivered
         self._unreadable: set[str] = set()
 
     async def run_once(self) -> float:
@@ -49,6 +53,7 @@ class Deliverer:
         page = await self._waits.read_posts()
         if page is not None:
             await self._deliver(page)
+            self._on_delivered()
         return page is not None
 
     async def _deliver(self, first: Page) -> None:

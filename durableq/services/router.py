@@ -14,7 +14,8 @@ done. An entry that cannot be decided three times is set aside with the reason, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from durableq.model.event import EventHead, read_head
@@ -25,7 +26,7 @@ from durableq.store.events import Backlog, Decision, Entry, Events, Routed
 from durableq.store.failures import CursorMoved, DeliveriesBehind, NamesChanged, RegistryChanged
 from durableq.store.registry import Registry
 from durableq.store.waits import Waits
-from durableq.words.errors import QueueFull
+from durableq.words.errors import CodecError, QueueFull
 from durableq.words.ids import run_id
 from durableq.words.telemetry import Log
 
@@ -63,6 +64,10 @@ class Router:
         """The names that something waits for, or did, with the paths by which waits are filed."""
         self._names = 0
         """Up to which version of them these are."""
+        self.paused = False
+        """Whether routing has stopped until something is delivered."""
+        self._say_names = False
+        """Whether names change so fast that a batch has to say which it is about."""
         self._busy = asyncio.Lock()
         self._offered: Backlog | None = None
         self._unheard: set[str] = set()
@@ -78,6 +83,7 @@ class Router:
         """
         created = 0
         async with self._busy:
+            self.paused = False
             while True:
                 offered, self._offered = self._offered, None
                 backlog = offered or await self._events.unrouted(BATCH)
@@ -95,15 +101,17 @@ class Router:
                     continue
                 except NamesChanged:
                     await self._hear()
+                    self._say_names = True
                     continue
                 except DeliveriesBehind:
+                    self.paused = True
                     self._on_posts()
-                    await asyncio.sleep(LEAVE_TO_OTHERS_S)
-                    continue
+                    return created
                 except QueueFull as full:
                     self._log.warning("route.refused", reason=str(full))
                     return created
                 created += routed.created
+                self._say_names = False
                 if routed.posted:
                     self._on_posts()
                 if not routed.more:
@@ -133,8 +141,9 @@ class Router:
         if decisions:
             # Told before the reply: what is sent on this connection from here on finds the runs.
             self._on_runs()
+        about = _names_of(backlog.entries[:count]) if self._say_names else ()
         return await self._events.route_events(
-            backlog.cursor, upto, self._table.version, count, decisions, self._kept, self._names
+            backlog.cursor, upto, self._table.version, count, decisions, self._kept, self._names, about
         )
 
     def _decide(self, entry: Entry) -> list[Decision]:
@@ -175,3 +184,12 @@ class Router:
             self._log.info("event.unheard", name=name, hint="no function is triggered by it")
         else:
             self._log.warning("event.unheard", name=name, hint=f"no function is triggered by it; was {nearest} meant?")
+
+
+def _names_of(entries: Sequence[Entry]) -> set[str]:
+    """The names of these events; of one that cannot be read there is none."""
+    found = set()
+    for entry in entries:
+        with suppress(CodecError):
+            found.add(read_head(entry.blob).name)
+    return found

@@ -150,7 +150,7 @@ class Worker:
         self._claims = _Under(self._claimer, self.lease_lost)
         self._claiming = Loop("claimer", self._claims, log, self._state_lost)
         self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
-        self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed)
+        self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed, self._delivered)
         self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
         self._listening = Loop("listener", listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
@@ -287,6 +287,10 @@ class Worker:
     def _events_wait(self) -> None:
         self._routing.hint()
         self._delivering.hint()
+
+    def _delivered(self) -> None:
+        if self._router.paused:
+            self._routing.hint()
 
     def _posted(self) -> None:
         self._delivering.hint()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -87,14 +87,27 @@ class Events:
         decisions: Sequence[Decision],
         trim_above: int,
         names: int = 0,
+        about: Iterable[str] = (),
     ) -> Routed:
         """Apply the decisions for the entries (after, upto], which rest on these versions of functions and names.
+
+        `about` has the names of all the entries, for who was refused before: other names may change then.
 
         Raises CursorMoved, RegistryChanged, NamesChanged, DeliveriesBehind, QueueFull.
         """
         heard = sum(decision.kind == "heard" for decision in decisions) if names else 0
+        said = "".join(f"\n{name}\n" for name in about)
         created, more, posted = await self._calls.run(
-            "route_events", after, upto, registry, names, heard, entries, trim_above, *chain.from_iterable(decisions)
+            "route_events",
+            after,
+            upto,
+            registry,
+            names,
+            heard,
+            said,
+            entries,
+            trim_above,
+            *chain.from_iterable(decisions),
         )
         return Routed(created, more == 1, posted)
 

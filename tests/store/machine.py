@@ -130,7 +130,7 @@ class Play:
         now = self.checked.stored.of("meta")
         self.call(
             "route_events", meta["routed_upto"], entries[-1], int(meta["registry"]), int(now.get("names", 0)),
-            items.count("heard"), len(all_entries), 1000, *items,
+            items.count("heard"), "", len(all_entries), 1000, *items,
         )  # fmt: skip
 
     def begin(self, rng: Random) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from durableq.store.events import Decision
-from durableq.store.failures import DeliveriesBehind, PostMoved
+from durableq.store.failures import DeliveriesBehind, NamesChanged, PostMoved
 from durableq.store.runs import RetryWrite
 from durableq.store.waits import ToLookAt
 from tests.servers import RealServer, on
@@ -251,6 +251,26 @@ async def test_routing_pauses_while_a_thousand_entries_wait_to_be_delivered(shar
     assert before.changed(await shard.stored()) == set()
     await deliver(shard)
     assert (await route(shard, [entry])).created == 0
+
+
+async def test_a_clock_that_steps_back_keeps_nobody_from_delivering(shard: Shard) -> None:
+    await asleep(shard)
+    await happened(shard)
+    assert await shard.waits.read_posts() is not None
+    shard.advance(-3_600_000)
+    assert await deliver(shard) == 1
+
+
+async def test_new_names_do_not_keep_others_from_being_routed(shard: Shard) -> None:
+    await awaiting(shard, event_name="one of thousands")
+    await awaiting(shard, event_name=NAME)
+    entry = await accept(shard)
+    backlog = await shard.events.unrouted(1)
+    rest = (backlog.cursor, entry, backlog.registry, 1, [], 1000, 0)
+    for about in ((), {"order/made", NAME}):
+        with pytest.raises(NamesChanged):
+            await shard.events.route_events(*rest, about)
+    assert (await shard.events.route_events(*rest, {"order/made"})).created == 0
 
 
 async def test_a_claim_says_that_something_is_to_be_delivered(shard: Shard) -> None:

@@ -3,19 +3,28 @@
 -- include: app_of, offer, ring_timers, note_fault, dress_run
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id)
--- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, entries:int, trim_above:int
+-- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor, entries posted for waits
 -- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions, NAMES_CHANGED when something waits for a name that the caller does not know of, DELIVERIES_BEHIND when 1,000 entries wait to be delivered already
 -- An item of kind 'run' starts a run of fn, with what its declaration asks for in detail (dress_run); 'event' says what an entry stands for that is
 -- only a reference (a system event); 'heard' names an event that something may wait for, in fn, and in detail the buckets where it would be filed:
 -- the entry goes into the name's buffer, and is posted if there is such a bucket. 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
--- trigger of fn could not be evaluated, with the reason in detail. heard_items is how many are 'heard'. The cursor is the acknowledgement: sent twice, the
+-- trigger of fn could not be evaluated, with the reason in detail. heard_items is how many are 'heard'.
+-- about: the names of all these entries, each between newlines; '' where the caller has no need to say. Then what waits for other names since is no
+-- reason to refuse: with a thousand new names a second nothing would be routed otherwise. The cursor is the acknowledgement: sent twice, the
 -- second is refused and changes nothing.
 local known = redis.call('HMGET', meta, 'routed_upto', 'registry', 'sent', 'routed', 'names')
 if known[1] ~= after then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
 if tonumber(known[2]) ~= registry then return redis.error_reply('REGISTRY_CHANGED ' .. known[2]) end
-if tonumber(known[5] or 0) ~= names_seen then return redis.error_reply('NAMES_CHANGED ' .. (known[5] or '0')) end
+if tonumber(known[5] or 0) ~= names_seen then
+  local unknown = about == ''
+  local added = unknown and {} or redis.call('ZRANGEBYSCORE', names, '(' .. names_seen, '+inf', 'LIMIT', 0, 1000)
+  for _, event_name in ipairs(added) do
+    unknown = unknown or string.find(about, '\n' .. event_name .. '\n', 1, true)
+  end
+  if unknown or #added == 1000 then return redis.error_reply('NAMES_CHANGED ' .. (known[5] or '0')) end
+end
 if entries == 0 then
   -- The counts say that something waits, the stream does not (entries were deleted by hand): believe the stream.
   if #redis.call('XRANGE', events, '(' .. after, '+', 'COUNT', 1) == 0 then redis.call('HSET', meta, 'routed', known[3]) end
