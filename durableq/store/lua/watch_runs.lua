@@ -16,8 +16,8 @@ for i = 1, ITEMS do
   elseif v.s then
     replies[i] = v.s
   else
-    local kept = redis.call('GETRANGE', answer(id), 0, 0)
-    replies[i] = kept ~= '' and kept or 'ABSENT'
+    local kept = redis.call('GET', answer(id))
+    replies[i] = kept and string.sub(kept, 1, 1) or 'ABSENT'
   end
 end
 return replies
