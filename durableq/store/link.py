@@ -132,10 +132,18 @@ class Link:
         if self._keeper is None or self._keeper.done():
             self._take_back()
             self._keeper = detached(self._loop, self._keep(), "durableq-link")
-        elif not self._flushing and self._wire is not None:
+        else:
+            self._wake()
+        return call
+
+    def _wake(self) -> None:
+        """Flush in the next turn: with what is asked for until then, and never inside a callback of the transport.
+
+        One that is told to go on writing, and meets a broken connection then, is closed twice by asyncio (3.11 to 3.13).
+        """
+        if not self._flushing and self._wire is not None:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        return call
 
     async def within(self, seconds: float, future: asyncio.Future[Reply]) -> Reply:
         """Await a call of this link, giving it up after this time. Raises Unavailable, which says whether it was sent."""
@@ -245,7 +253,7 @@ class Link:
                 self._outbox.appendleft(call)
 
     async def _serve(self, connection: Connection) -> None:
-        wire = self._wire = wire_over(connection, self._answer, self._flush)
+        wire = self._wire = wire_over(connection, self._answer, self._wake)
         watch = self._loop.create_task(self._watch(), name="durableq-link-watch")
         try:
             self._flush()
@@ -317,7 +325,7 @@ class Link:
         if call.done():
             return
         self._outbox.append(call)
-        self._flush()
+        self._wake()
 
     async def _watch(self) -> None:
         """Break a connection that owes a reply for too long."""
@@ -345,7 +353,9 @@ async def _greet(connection: Connection) -> None:
     except NoPermissionError:
         return  # for PING only: it is there, and knows us
     except ResponseError as error:
-        if code_of(error) != "MISCONF":  # no writes while its disk fails, and PING counts among them: reads are answered
+        if (
+            code_of(error) != "MISCONF"
+        ):  # no writes while its disk fails, and PING counts among them: reads are answered
             raise
 
 
