@@ -15,7 +15,7 @@ from durableq.store.calls import Calls
 from durableq.store.events import Events, NewEvent
 from durableq.store.failures import StoreError, Unavailable
 from durableq.store.keys import Keys
-from durableq.store.link import Link, _Call
+from durableq.store.link import Link
 from durableq.store.wire import Answer, Connection, Direct, Streamed, Wire
 from durableq.words.errors import RedisRefused
 from tests.servers import RealServer, on
@@ -172,76 +172,6 @@ async def test_a_reply_that_nobody_asked_for_breaks_the_connection(calls: Calls,
             await asyncio.sleep(0.005)
         assert await calls.read("GET", "k") is None
     assert proxy.connections == 2
-
-
-async def test_nothing_is_written_to_a_connection_that_has_ended(calls: Calls, proxy: Proxy) -> None:
-    """The link hears of the end a turn later, and what it wrote meanwhile would count as sent."""
-    wire = calls.link._wire
-    assert wire is not None
-    wire.broken.set_exception(ConnectionResetError("gone"))
-    waiting = calls.read("GET", "k")
-    await asyncio.sleep(0)
-    assert isinstance(waiting, _Call)
-    assert not waiting.sent
-    assert await waiting is None
-    assert proxy.connections == 2
-
-
-async def test_a_peer_that_takes_bytes_again_gets_them_in_the_next_turn(calls: Calls, wire: str) -> None:
-    direct = calls.link._wire
-    if not isinstance(direct, Direct):
-        pytest.skip("its own writer holds it up")
-    direct.pause_writing()
-    waiting = calls.read("GET", "k")
-    await asyncio.sleep(0)
-    assert isinstance(waiting, _Call)
-    assert not waiting.sent
-    direct.resume_writing()
-    assert not waiting.sent, "inside the transport's own callback a failing write would be told twice"
-    assert await waiting is None
-
-
-@pytest.mark.parametrize("error", [AssertionError("a defect"), ConnectionResetError("gone")])
-async def test_whatever_hearing_a_reply_raises_breaks_the_connection_and_not_the_link(
-    calls: Calls, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def failing(_call: _Call, _error: Exception) -> None:
-        monkeypatch.undo()
-        raise error
-
-    monkeypatch.setattr(calls.link, "_failed", failing)
-    refused = calls.read("NOSUCHCOMMAND")
-    async with asyncio.timeout(SOON_S):
-        while proxy.connections == 1:
-            await asyncio.sleep(0.005)
-        assert await calls.read("GET", "k") is None
-    refused.cancel()
-
-
-def test_connections_that_end_under_uvloop_are_no_errors_of_the_loop(server: RealServer, wire: str) -> None:
-    uvloop = pytest.importorskip("uvloop")
-    told: list[object] = []
-
-    async def ask_while_it_breaks() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
-        proxy = Proxy(server.url.removeprefix("unix://"))
-        await proxy.start()
-        link = Link(proxy.connect)
-
-        async def ask() -> None:
-            while proxy.connections < 10:
-                await link.command("GET", "k")
-
-        asking = [asyncio.create_task(ask()) for _ in range(20)]
-        while proxy.connections < 10:
-            await asyncio.sleep(0.01)
-            proxy.break_all()
-        await asyncio.gather(*asking)
-        await link.close()
-        await proxy.close()
-
-    uvloop.run(asyncio.wait_for(ask_while_it_breaks(), 60))
-    assert not told
 
 
 # Deadlines
