@@ -7,16 +7,22 @@ import asyncio
 import structlog
 
 from durableq import App, Context, Event, EventTrigger
+from durableq.model.event import encode_event
 from durableq.services.worker import Duties, Tellings, Worker
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
+from durableq.store.events import Events, NewEvent
 from durableq.store.opening import calls_on, open_link
 from tests.acceptance.harness import until
 from tests.servers import RealServer, on
-from tests.services.test_router import queued, register, router, send
+from tests.services.test_router import queued, register, router
 
 pytestmark = on("redis7", "valkey")
 SOON_S = 10.0
+
+
+async def send(calls: Calls, name: str, key: str) -> None:
+    await Events(calls).send_events([NewEvent(key, 60_000, encode_event(Event(name)))])
 
 
 async def heard(calls: Calls) -> bool:
@@ -45,7 +51,7 @@ async def test_events_that_come_while_a_child_drains_wait_for_nobody(server: Rea
     duties = Duties(functions, ["shop"], "worker", "r1", concurrency=10)
     worker = Worker(calls, bell_calls, duties, tell, structlog.get_logger())
     await worker.start()
-    await send(calls, Event("long"))
+    await send(calls, "long", "0")
     async with asyncio.timeout(SOON_S):
         await begun.wait()
     draining = asyncio.create_task(worker.drain(60))
@@ -56,13 +62,13 @@ async def test_events_that_come_while_a_child_drains_wait_for_nobody(server: Rea
         return await queued(calls, "other") == 1
 
     # A read of its bells was under way, and may have brought this one.
-    await send(calls, Event("other"))
+    await send(calls, "other", "1")
     if await heard(others):
         await router(others).route()
     await until(routed, "who heard it has routed it", within_s=SOON_S)
-    for _ in range(3):
+    for key in ("2", "3", "4"):
         listening = asyncio.create_task(heard(others))
-        await send(calls, Event("other"))
+        await send(calls, "other", key)
         assert await listening, "the child that leaves has heard it"
         await router(others).route()
 
