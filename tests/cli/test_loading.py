@@ -58,6 +58,8 @@ def test_names_that_are_not_there(project: Project) -> None:
     project.app("shop.py", more="); number = (3")
     assert "there is no module 'absent' here" in refused("absent:app")
     assert "there is no module 'shop.deep' here" in refused("shop.deep:app")
+    assert "did you mean" not in refused("shop.deep:app")
+    assert refused("shop.app").endswith("; did you mean shop:app?")
     assert refused("shop:ap") == "app 'shop:ap': module 'shop' has no 'ap'; it has shop:app"
     assert refused("shop:number") == "app 'shop:number' is int, not a durableq App"
 
