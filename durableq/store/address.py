@@ -50,6 +50,13 @@ def check_url(url: object) -> str:
     else:
         if not parts.hostname:
             raise ConfigError(f"redis_url {hide_password(url)!r} names no host")
+        try:
+            parts.hostname.encode("idna")  # as it is looked up: later this would be no error of a connection
+        except UnicodeError:
+            raise ConfigError(
+                f"redis_url {hide_password(url)!r}: {parts.hostname!r} is no host name: each part between dots must have "
+                "1 to 63 characters"
+            ) from None
         database = parts.path.strip("/")
         if database and not database.isdecimal():
             raise ConfigError(
