@@ -42,6 +42,9 @@ TEXTS: Final = {
     "cron.ticked": "{cron}: {runs} of {function} started",
     "cron.skipped": "{cron}: {ticks} of {function} left out: {reason}",
     "cron.missed": "{cron}: {ticks} of {function} missed while nobody was there, and left out (catch_up: {catch_up})",
+    "redis.away": "{url} cannot be reached, for {waiting_s} s so far: {reason}",
+    "redis.there": "{url} is there now",
+    "redis.lost": "the connection to Redis broke, and is made anew: {reason}",
     "embedded.lost": "went away: {directory}",
     "embedded.restarted": "is back, on the same data: {directory}",
 }

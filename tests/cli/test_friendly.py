@@ -73,6 +73,11 @@ def test_what_happens_is_said_in_words(event: str, fields: dict[str, Any], text:
             {"function": "shop/report", "cron": "cron 0 9 * * * UTC", "ticks": 1, "reason": "the run before goes on"},
             "cron 0 9 * * * UTC: 1 tick of shop/report left out: the run before goes on",
         ),
+        (
+            "redis.away",
+            {"url": "redis://h:1", "waiting_s": 3, "reason": "refused"},
+            "redis://h:1 cannot be reached, for 3 s so far: refused",
+        ),
         ("child.died", {"child": 7, "how": "signal 9", "in_hand": 0}, "process 7 died: signal 9"),
         (
             "runs.handed_back",

@@ -31,7 +31,9 @@ def test_send_says_when_nothing_listens_and_what_was_meant(demo: Demo) -> None:
     typo = demo.call("send", "demo/adds", "--json")
     assert typo.exit_code == 0
     assert json.loads(typo.stdout)["name"] == "demo/adds"
-    assert "no function is triggered by 'demo/adds' yet, so nothing starts. Did you mean demo/add?" in typo.stderr
+    assert (
+        "'demo/adds' yet: nothing starts unless one is when a worker routes it. Did you mean demo/add?" in typo.stderr
+    )
     assert "`durableq functions` lists what is" in demo.call("send", "quite/another").stderr
 
 
