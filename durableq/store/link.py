@@ -8,8 +8,8 @@ and one read. The connection itself (TCP, unix, TLS, AUTH, SELECT) is redis-py's
 
 Failures. When the connection breaks, calls without an answer are sent again, in order, on the next one. That is safe
 because every script is idempotent by state, and it is why nothing but scripts and reads may be sent here. A reply that
-does not come for `reply_timeout_s` breaks the connection, since a half-open one never would. So does READONLY: this server
-is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as long each time up to
+does not come while nothing moves for `reply_timeout_s` breaks the connection, since a half-open one never would. So does
+READONLY: this server is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as long each time up to
 0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new connection is told
 (credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
 """
@@ -328,15 +328,19 @@ class Link:
         self._wake()
 
     async def _watch(self) -> None:
-        """Break a connection that owes a reply for too long."""
+        """Break a connection that owes a reply and on which nothing moves: a large reply may take its time."""
         period_s = self._reply_timeout_s / 4
-        stalled_s, seen = 0.0, self._answered
+        stalled_s, seen = 0.0, self._progress()
         while True:
             await asyncio.sleep(period_s)
-            stalled_s = stalled_s + period_s if self._sent and self._answered == seen else 0.0
-            seen = self._answered
+            now = self._progress()
+            stalled_s = stalled_s + period_s if self._sent and now == seen else 0.0
+            seen = now
             if stalled_s >= self._reply_timeout_s:
                 raise RedisTimeoutError(f"no reply for {self._reply_timeout_s:g} s")
+
+    def _progress(self) -> object:
+        return self._answered, self._wire.progress if self._wire is not None else None
 
 
 def detached(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:

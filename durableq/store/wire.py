@@ -42,6 +42,10 @@ class Wire(Protocol):
 
     @property
     def writable(self) -> bool: ...
+    @property
+    def progress(self) -> object:
+        """Another value whenever bytes have come or gone, where that can be seen."""
+
     def send(self, parts: list[bytes]) -> None: ...
     def close(self) -> None: ...
 
@@ -69,6 +73,7 @@ class Direct(asyncio.Protocol):
     ) -> None:
         self.broken: asyncio.Future[None] = loop.create_future()
         self._full = False
+        self._received = 0
         self._transport = transport
         self._answer = answer
         self._resumed = resumed
@@ -80,6 +85,10 @@ class Direct(asyncio.Protocol):
         # Whoever owns the wire hears of its end a turn later, and a transport of uvloop raises when it is written to then.
         return not self._full and not self.broken.done()
 
+    @property
+    def progress(self) -> object:
+        return self._received, self._transport.get_write_buffer_size()
+
     def send(self, parts: list[bytes]) -> None:
         self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
@@ -90,6 +99,7 @@ class Direct(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         reader, answer = self._reader, self._answer
+        self._received += len(data)
         try:
             reader.feed(data)
             while not self.broken.done():
@@ -137,6 +147,10 @@ class Streamed:
     @property
     def writable(self) -> bool:
         return self._writing is None and not self.broken.done()
+
+    @property
+    def progress(self) -> object:
+        return None
 
     def send(self, parts: list[bytes]) -> None:
         self._writing = self._loop.create_task(self._connection.send_packed_command(parts, check_health=False))
