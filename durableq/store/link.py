@@ -9,9 +9,9 @@ and one read. The connection itself (TCP, unix, TLS, AUTH, SELECT) is redis-py's
 Failures. When the connection breaks, calls without an answer are sent again, in order, on the next one. That is safe
 because every script is idempotent by state, and it is why nothing but scripts and reads may be sent here. A reply that
 does not come while nothing moves for `reply_timeout_s` breaks the connection, since a half-open one never would. So does
-READONLY: this server is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as long each time up to
-0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new connection is told
-(credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
+READONLY: this server is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as
+long each time up to 0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new
+connection is told (credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
 """
 
 from __future__ import annotations
