@@ -21,9 +21,23 @@ class SlowServer:
     def __init__(self) -> None:
         self.connections = 0
         self.request_bytes = self.reply_bytes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def left(self) -> None:
+        """Wait until nobody is served any more."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.read(65536):
             if b"ECHO" not in request:
                 writer.write(b"+OK\r\n" * request.count(b"*"))
@@ -43,12 +57,13 @@ class SlowServer:
 @pytest_asyncio.fixture
 async def slow() -> AsyncIterator[tuple[SlowServer, Link]]:
     serving = SlowServer()
-    server = await asyncio.start_server(serving.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serving.accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     link = Link(connector(f"redis://127.0.0.1:{port}", "test"), reply_timeout_s=TIMEOUT_S)
     yield serving, link
     await link.close()
     server.close()
+    await serving.left()
 
 
 async def test_a_large_reply_may_take_longer_than_the_timeout(slow: tuple[SlowServer, Link]) -> None:
