@@ -61,7 +61,7 @@ def test_names_that_are_not_there(project: Project) -> None:
     assert "did you mean" not in refused("shop.deep:app")
     assert refused("shop.app").endswith("; did you mean shop:app?")
     assert refused("shop:ap") == "app 'shop:ap': module 'shop' has no 'ap'; it has shop:app"
-    assert refused("shop:number") == "app 'shop:number' is int, not a durableq App"
+    assert refused("shop:number") == "app 'shop:number' is int, not a durableq App; it has shop:app"
 
 
 def test_what_a_project_file_names_is_imported_from_beside_it(
