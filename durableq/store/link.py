@@ -17,10 +17,10 @@ connection is told (credentials, TLS, protocol) counts as a refusal; the same on
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from random import SystemRandom
 from typing import Any, Final, TypeVar
 
 from hiredis import pack_command
@@ -219,7 +219,7 @@ class Link:
             self._take_back()
             if self._answered != answered:
                 pause_s = FIRST_PAUSE_S
-            await asyncio.sleep(random.uniform(0.5, 1) * pause_s)
+            await asyncio.sleep(SystemRandom().uniform(0.5, 1) * pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     def _changed(self, up: bool, reason: str) -> None:
