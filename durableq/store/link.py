@@ -28,7 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from durableq.store.failures import Unavailable, code_of, from_replica, meaning, not_now, refusal
+from durableq.store.failures import Unavailable, code_of, from_replica, greeting_refusal, meaning, not_now
 from durableq.store.scripts import Script
 from durableq.store.wire import Connection, Wire, wire_over
 from durableq.words.errors import RedisRefused
@@ -211,7 +211,7 @@ class Link:
             except (*_BROKEN, RedisError) as error:
                 self._changed(False, str(error) or type(error).__name__)
                 self.failure = error
-                refused = None if works else refusal(error)
+                refused = None if works else greeting_refusal(error)
                 if refused is not None and not self._ever_up:
                     self._refuse(refused)
             finally:
