@@ -18,7 +18,7 @@ from durableq.model.limits import Limits
 from durableq.model.trigger import Trigger
 from durableq.sync import SyncClient
 from durableq.typing_of_handlers import event_type_of
-from durableq.words.errors import ConfigError
+from durableq.words.errors import ConfigError, SyncInLoop
 from durableq.words.ids import check_id
 
 R = TypeVar("R")
@@ -122,7 +122,10 @@ class App:
 
     def send_sync(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         """`send` for plain code: safe in threads and after a fork. Inside a running loop it raises, naming `await`."""
-        return self.client.sync.send(events)
+        try:
+            return self.client.sync.send(events)
+        except SyncInLoop:
+            raise SyncInLoop("this would block the running event loop: write `await app.send(…)` here") from None
 
     @property
     def client(self) -> Client:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
-from durableq.model.config import Place
+from durableq.model.config import DEFAULT_URL, URL_VARIABLES, Place, first_of
 from durableq.model.event import Event
 from durableq.model.limits import Limits
 from durableq.model.routing import RoutingTable
@@ -22,10 +22,10 @@ from durableq.model.run import State
 from durableq.services.sender import PATIENCE_S, Prepared, send
 from durableq.services.views import FunctionView, RunView, function_views, run_view
 from durableq.store.calls import Calls
+from durableq.store.crons import Crons
 from durableq.store.events import Events
 from durableq.store.link import detached
 from durableq.store.opening import calls_on, open_link
-from durableq.store.crons import Crons
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.sync import Portal, SyncClient
@@ -106,6 +106,13 @@ class Client:
             table = RoutingTable(*await Registry(calls).read())
         return None if table.hears(name) else table.nearest(name) or ""
 
+    def _with_remedy(self, why: str) -> str:
+        """What to do where nobody has named a Redis, as beside a `durableq dev`: its address is never guessed."""
+        if self._given.redis_url or first_of(os.environ, URL_VARIABLES):
+            return why
+        remedy = "set DURABLEQ_URL; a durableq dev has its own in .durableq/url"
+        return f"{why.rstrip('.')}. Nobody named a Redis, so {DEFAULT_URL} was tried: {remedy}"
+
     async def aclose(self) -> None:
         """Close this loop's connection, and the one of `.sync`."""
         opened = self._opened.pop(asyncio.get_running_loop(), None)
@@ -151,7 +158,7 @@ class Client:
             await asyncio.wait((opened.opening,), timeout=patience_s)
             if not opened.opening.done():
                 why = opened.calls.link.failure or f"no answer within {patience_s:g} s"
-                raise RedisUnavailable(f"Redis is not reachable: {why}")
+                raise RedisUnavailable(f"Redis is not reachable: {self._with_remedy(str(why))}")
         if opened.opening.cancelled() or opened.opening.exception() is not None:
             if self._opened.get(loop) is opened:
                 del self._opened[loop]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from types import ModuleType
 
 from durableq.app import App
@@ -20,10 +21,15 @@ def import_named(name: str, whose: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(
-                f"{whose}: there is no module {error.name!r} here ({os.getcwd()}) or in the environment"
-            ) from None
+            where = f"here ({os.getcwd()}) or in the environment"
+            raise ConfigError(f"{whose}: there is no module {error.name!r} {where}{_with_colon(error.name)}") from None
         raise
+
+
+def _with_colon(name: str) -> str:
+    """The hint for `shop.app.app`, where `app` is no module but stands in one."""
+    above, _, last = name.rpartition(".")
+    return f"; did you mean {above}:{last}?" if hasattr(sys.modules.get(above), last) else ""
 
 
 def import_included(app: App) -> None:

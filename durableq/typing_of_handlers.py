@@ -15,9 +15,11 @@ def event_type_of(handler: Callable[..., Any], where: str) -> Any:
     """T of `Context[T]` in the handler's first parameter, or None for plain dicts.
 
     Raises:
-        ConfigError: A handler without a parameter for its context; a `def` function annotated `Context`, or an
-            `async def` annotated `SyncContext`; an annotation that cannot be resolved.
+        ConfigError: A handler without a parameter for its context, or with a `yield`; a `def` function annotated
+            `Context`, or an `async def` annotated `SyncContext`; an annotation that cannot be resolved.
     """
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise ConfigError(f"{where}: the function has a `yield`, so calling it executes nothing: use `return`")
     parameter = _first_parameter(handler, where)
     annotation = _resolved(handler, parameter, where)
     if annotation is None:

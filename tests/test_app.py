@@ -1,7 +1,7 @@
 """Declaring: what an app accepts, and what it says about what it does not."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,18 @@ def test_a_function_without_a_context_is_refused() -> None:
 
     for handler in (nothing, too_much):
         with pytest.raises(dq.ConfigError, match="one argument"):
+            declare()(handler)
+
+
+def test_a_function_with_a_yield_is_refused() -> None:
+    async def stream(ctx: dq.Context) -> AsyncIterator[int]:
+        yield 1
+
+    def plain_stream(ctx: dq.SyncContext) -> Iterator[int]:
+        yield 1
+
+    for handler in (stream, plain_stream):
+        with pytest.raises(dq.ConfigError, match="has a `yield`, so calling it executes nothing: use `return`"):
             declare()(handler)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import durableq as dq
 from durableq.engine.branch import install
+from durableq.model.config import URL_VARIABLES
 from durableq.sync import Portal
 from tests.engine.world import World
 from tests.servers import RealServer, on
@@ -92,8 +93,10 @@ async def test_a_blocking_call_inside_a_loop_names_await(
     server: RealServer, make_app: Callable[[RealServer], dq.App]
 ) -> None:
     app = make_app(server)
-    with pytest.raises(dq.SyncInLoop, match=r"await client\.send"):
+    with pytest.raises(dq.SyncInLoop, match=r"await app\.send"):
         app.send_sync(event())
+    with pytest.raises(dq.SyncInLoop, match=r"await client\.send"):
+        app.client.sync.send(event())
     with pytest.raises(dq.SyncInLoop, match=r"await client\.runs\.get"):
         app.sync.runs.get("x")
     assert stored(server) == 0
@@ -140,6 +143,23 @@ async def test_an_unreachable_redis_fails_within_two_seconds_and_says_not_sent()
         assert time.monotonic() - started < 2.5
     assert len(caught.value.not_sent) == 2
     assert caught.value.unknown == caught.value.sent == []
+
+
+async def test_a_redis_that_nobody_named_is_told_with_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in URL_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"redis://127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setattr("durableq.client.DEFAULT_URL", nowhere)
+    monkeypatch.setattr("durableq.model.config.DEFAULT_URL", nowhere)
+    async with dq.Client() as client:
+        with pytest.raises(dq.SendError, match=r"Nobody named a Redis, so .* was tried: set DURABLEQ_URL"):
+            await client.send(event(1))
+    async with dq.Client(nowhere) as client:
+        with pytest.raises(dq.SendError) as caught:
+            await client.send(event(1))
+    assert "Nobody named" not in str(caught.value)
 
 
 async def test_a_frozen_redis_fails_within_two_seconds_and_says_unknown_and_a_resend_starts_nothing_twice(

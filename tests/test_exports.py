@@ -14,8 +14,8 @@ import durableq
 
 NAMES = sorted(
     """
-App Backoff Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger ExpressionError Function
-LimitExceeded Limits NestedStep NonRetriableError QueueFull RedisRefused RedisUnavailable RetryAfterError RunNotFound
+App Backoff Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger ExpressionError
+Function LimitExceeded Limits NestedStep NonRetriableError QueueFull RedisRefused RedisUnavailable RetryAfterError RunNotFound
 SendError StateLost StepError StepTimeout SyncContext SyncInLoop UnknownSchema WorkerCrashed
 """.split()  # noqa: SIM905
 )

@@ -7,15 +7,18 @@ address came from; a client of a service would wait for longer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from durableq.cli.places import Found
 from durableq.client import Client
 from durableq.store.opening import calls_on, open_link
-from durableq.words.errors import RedisRefused, RedisUnavailable
+from durableq.store.probe import wrong_about_tls
+from durableq.words.errors import DurableqError, RedisRefused, RedisUnavailable
 
 REACH_S: Final = 1.8
+TLS_LOOK_S: Final = 0.5
 ANSWER_S: Final = 15.0
 """A list of a thousand runs is read in well under a second; this is for a server that dies meanwhile."""
 
@@ -37,8 +40,18 @@ async def _ask(found: Found, question: Callable[[Client], Awaitable[T]]) -> T:
         away.add_note(found.told())
         raise away from error
     except (RedisUnavailable, RedisRefused) as error:
-        error.add_note(found.told())
-        raise
+        raise await explain(error, found) from error.__cause__
+
+
+async def explain(error: DurableqError, found: Found) -> DurableqError:
+    """What to raise in place of this: a RedisRefused if the URL is of the wrong kind, with a note on where it came from."""
+    if not isinstance(error, RedisRefused):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TLS_LOOK_S):
+                remedy = await wrong_about_tls(found.redis_url)
+                error = RedisRefused(remedy) if remedy else error
+    error.add_note(found.told())
+    return error
 
 
 async def _reach(found: Found) -> None:

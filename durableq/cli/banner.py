@@ -67,14 +67,14 @@ def _trigger(stored: Mapping[str, Any]) -> str:
     return f"{stored['event']} if {stored['if']}" if "if" in stored else str(stored["event"])
 
 
-def welcome(functions: Triggers, to_send: str, reloads: bool) -> str:
+def welcome(functions: Triggers, to_send: str, to_look: str, reloads: bool) -> str:
     """What is served, and what to do next."""
     rows = [(function, " or ".join(triggers)) for function, triggers in functions.items()]
     count = _counted(functions)
     code = "a change of the code starts a new worker" if reloads else "the code is read once (--no-reload)"
     next_step = "To send an event, in this directory" if to_send else "To see what runs, in this directory"
     lines = [f"ready, {count}; {code}\n", table(("function", "started by"), rows, "    "), "", f"{next_step}:", ""]
-    lines += [f"    {line}" for line in (to_send, "durableq runs list") if line]
+    lines += [f"    {line}" for line in (to_send, to_look) if line]
     if to_send and all(_has_condition(trigger) for triggers in functions.values() for trigger in triggers):
         lines += ["", "Its data must meet the condition of a trigger above."]
     return "\n".join([*lines, ""])
@@ -110,6 +110,15 @@ def paste_line(url: str, namespace: str, functions: Triggers, environment: Mappi
         return ""
     # Without a condition if there is such a trigger: it is met by any data.
     words = ["durableq", "send", _event_name(min(events, key=_has_condition)), "--data", "{}"]
+    return _pasted(words, url, namespace, environment)
+
+
+def look_line(url: str, namespace: str, environment: Mapping[str, str]) -> str:
+    """The command that shows the runs."""
+    return _pasted(["durableq", "runs", "list"], url, namespace, environment)
+
+
+def _pasted(words: list[str], url: str, namespace: str, environment: Mapping[str, str]) -> str:
     if url_variable(environment):
         # A variable that names another Redis comes before what dev has written down.
         words += ["--redis-url", url]

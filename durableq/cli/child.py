@@ -49,6 +49,9 @@ BLOCKED_AFTER_S: Final = 5.0
 BLOCKING_READ_S: Final = 3.0
 ORPHANED_S: Final = 10.0
 """Beyond the grace period: by then a child without a parent has left by itself, if it can."""
+OLDER: Final = (
+    "another release is the newest, and what that one declares is what counts: durableq sync makes this one the newest"
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -161,7 +164,8 @@ class _Child:
         release = release_of(settings.release, apps)
         for app in apps:
             # All of it, whatever this worker selects: what the newest deployment does not register is retired.
-            await Registry(calls).register_app(app.id, release, declarations_of(app))
+            if not (await Registry(calls).register_app(app.id, release, declarations_of(app))).newest:
+                self._log.warning("release.older", app=app.id, release=release, hint=OLDER)
         duties = Duties(
             functions={full_id: functions[full_id] for full_id in chosen},
             app_ids=sorted({functions[full_id].app_id for full_id in chosen}),

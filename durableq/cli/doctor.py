@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from durableq.cli import plain
-from durableq.cli.asking import REACH_S
+from durableq.cli.asking import REACH_S, explain
 from durableq.cli.deployment import declarations_of
 from durableq.cli.discovery import named_apps
 from durableq.cli.doctor_text import findings_text
@@ -25,7 +25,6 @@ from durableq.services.doctor.facts import Plan
 from durableq.services.doctor.finding import Finding, Severity
 from durableq.store.checkup import Checkup
 from durableq.store.opening import calls_on, open_link
-from durableq.store.probe import wrong_about_tls
 from durableq.words.clock import SystemClock
 from durableq.words.errors import RedisRefused, RedisUnavailable
 
@@ -95,17 +94,8 @@ async def _examined(found: Found, plan: Plan) -> list[Finding]:
         calls = calls_on(link, found.namespace)
         await Checkup(calls, clock).greet(REACH_S)
         return await examine(calls, clock, plan)
-    except RedisUnavailable as error:
-        remedy = await wrong_about_tls(found.redis_url)
-        if remedy:
-            refused = RedisRefused(remedy)
-            refused.add_note(found.told())
-            raise refused from error
-        error.add_note(found.told())
-        raise
-    except RedisRefused as error:
-        error.add_note(found.told())
-        raise
+    except (RedisUnavailable, RedisRefused) as error:
+        raise await explain(error, found) from error.__cause__
     finally:
         await link.close()
 

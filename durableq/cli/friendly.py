@@ -34,11 +34,17 @@ TEXTS: Final = {
     "function.retired": "function {function} is gone: the code declares it no more, and no worker has it",
     "child.failed": "its code cannot be imported",
     "child.refused": "{why}",
-    "child.died": "process {child} died: {how}, with {in_hand} runs in hand",
+    "child.died": "process {child} died: {how}",
     "child.killed": "process {child} was killed: {why}",
     "loop.blocked": "blocked for {silent_s} s at {line}: {hint}",
     "parent.gone": "its `durableq dev` is gone, {then}: it finishes what it has in hand, and leaves",
-    "runs.handed_back": "{runs} runs were handed back: they are executed again from their last recorded step",
+    "runs.handed_back": "{runs} handed back, to go on from the last recorded step; what has killed three processes fails",
+    "cron.ticked": "{cron}: {runs} of {function} started",
+    "cron.skipped": "{cron}: {ticks} of {function} left out: {reason}",
+    "cron.missed": "{cron}: {ticks} of {function} missed while nobody was there, and left out (catch_up: {catch_up})",
+    "redis.away": "{url} cannot be reached, for {waiting_s} s so far: {reason}",
+    "redis.there": "{url} is there now",
+    "redis.lost": "the connection to Redis broke, and is made anew: {reason}",
     "embedded.lost": "went away: {directory}",
     "embedded.restarted": "is back, on the same data: {directory}",
 }
@@ -48,6 +54,12 @@ UNSAID: Final = frozenset(
     ("worker.starting", "worker.draining", "worker.left", "child.started", "child.working", "redis.connected")
 )
 """What a person at the terminal can do nothing with; shown at level debug."""
+UNSHOWN: Final = {
+    "child.died": frozenset(("in_hand",)),  # as of its last beat, up to a second ago: what is handed back is exact
+    "runs.handed_back": frozenset(("lease",)),
+    "cron.ticked": frozenset(("tick_ms",)),
+}
+"""Fields that a text leaves out on purpose."""
 COLOURS: Final = {"run.completed": "green", "run.failed": "red", "warning": "yellow", "error": "red", "critical": "red"}
 """By the event, else by the level."""
 PROCESS_WIDTH: Final = 14
@@ -100,6 +112,7 @@ class _Said:
         else:
             self.text = template.format_map(_Texts(fields))
             shown |= {name for _, name, _, _ in Formatter().parse(template) if name}
+            shown |= UNSHOWN.get(event, frozenset())
         self.rest = [(name, value) for name, value in fields.items() if name not in shown]
 
 
@@ -112,6 +125,9 @@ class _Texts(dict[str, str]):
             self["took_ms"] = length(fields["took_ms"])
         if isinstance(fields.get("attempt"), int):
             self["attempt"] = str(fields["attempt"] + 1)
+        for name in ("runs", "ticks"):
+            if isinstance(fields.get(name), int):
+                self[name] = f"{fields[name]} {name.removesuffix('s') if fields[name] == 1 else name}"
         self["at"] = f", at {_short(fields['at'])}" if fields.get("at") else ""
 
     def __missing__(self, name: str) -> str:

@@ -64,14 +64,17 @@ def _find(reference: str) -> App:
     value: object = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            held = _held(module)
-            hint = f"; it has {', '.join(f'{name}:{known}' for known in held)}" if held else ""
-            raise ConfigError(f"app {reference!r}: module {name!r} has no {attribute!r}{hint}")
+            raise ConfigError(f"app {reference!r}: module {name!r} has no {attribute!r}{_instead(name, module)}")
         value = getattr(value, part)
     if not _is_app(value):
-        raise ConfigError(f"app {reference!r} is {type(value).__name__!s}, not a durableq App")
+        raise ConfigError(f"app {reference!r} is {type(value).__name__!s}, not a durableq App{_instead(name, module)}")
     assert isinstance(value, App)
     return value
+
+
+def _instead(name: str, module: ModuleType) -> str:
+    held = _held(module)
+    return f"; it has {', '.join(f'{name}:{known}' for known in held)}" if held else ""
 
 
 def _is_app(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from typing import Final
 
 import click
 
@@ -15,6 +16,14 @@ from durableq.cli.run_text import run_text
 from durableq.client import LIST_MAX, Client, states_of
 from durableq.services.views import RunView
 from durableq.words.errors import ConfigError, DurableqError
+
+RUN_TAIL: Final = 6
+"""As much of an id as the log of `durableq dev` shows."""
+RUN_ID_LENGTH: Final = 26
+
+
+class AmbiguousRun(DurableqError):
+    """Several runs have an id that ends like that. The message names them."""
 
 
 class UnknownFunction(DurableqError):
@@ -96,10 +105,13 @@ def list_runs(
 @redis_or_dev_options
 @explained
 def show(run_id: str, as_json: bool, redis_url: str | None, namespace: str | None) -> None:
-    """Show one run: its event, its steps in order, what it waits for, its result or error."""
+    """Show one run: its event, its steps in order, what it waits for, its result or error.
+
+    The end of an id will do, as the log of `durableq dev` shows it, for one of the newest 1,000 runs.
+    """
 
     async def found(client: Client) -> tuple[RunView, int | None]:
-        run = await client.runs.get(run_id)
+        run = await client.runs.get(await _whole_id(client, run_id))
         if run.status != "queued" or as_json:
             return run, None
         return run, next((known.workers for known in await client.functions() if known.id == run.function), 0)
@@ -109,6 +121,21 @@ def show(run_id: str, as_json: bool, redis_url: str | None, namespace: str | Non
         click.echo(plain.to_json(plain.whole_run(run)))
     else:
         click.echo(run_text(run, time.time_ns() // 1_000_000, workers))
+
+
+async def _whole_id(client: Client, given: str) -> str:
+    """The id of the one run whose id ends so, or what was given.
+
+    Raises AmbiguousRun when there are several.
+    """
+    if not RUN_TAIL <= len(given) < RUN_ID_LENGTH:
+        return given
+    ending = given.upper()
+    meant = [run for run in await client.runs.list(limit=LIST_MAX) if run.id.endswith(ending)]
+    if len(meant) > 1:
+        named = ", ".join(f"{run.id} ({run.function})" for run in meant[:5])
+        raise AmbiguousRun(f"{given!r} is the end of {len(meant)} ids: name one of {named}")
+    return meant[0].id if meant else given
 
 
 async def _full_id(client: Client, given: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from durableq.cli.asking import explain
 from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
@@ -70,8 +71,7 @@ def command(
                 await _warn_if_unheard(client, name)
                 return sent
             except (SendError, RedisRefused) as error:
-                error.add_note(found.told())
-                raise
+                raise await explain(error, found) from error.__cause__
             except (EventError, LimitExceeded) as error:
                 raise click.UsageError(str(error)) from None
 
@@ -87,7 +87,10 @@ async def _warn_if_unheard(client: Client, name: str) -> None:
         return  # the event is stored, and that was what had to be said
     if unheard is not None:
         meant = f" Did you mean {unheard}?" if unheard else " `durableq functions` lists what is."
-        click.echo(f"durableq: no function is triggered by {name!r} yet, so nothing starts.{meant}", err=True)
+        click.echo(
+            f"durableq: no function is triggered by {name!r} yet: nothing starts unless one is when a worker routes it.{meant}",
+            err=True,
+        )
 
 
 def _event(name: str, data: str, event_id: str | None, ts: int | None) -> Event[Any]:

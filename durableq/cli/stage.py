@@ -106,8 +106,9 @@ class Stage:
             return
         if self._served is None:
             settings = self._settings
-            line = banner.paste_line(settings.redis_url, settings.namespace, functions, self._environment)
-            say(banner.welcome(functions, line, self._reloads))
+            where = (settings.redis_url, settings.namespace)
+            line = banner.paste_line(*where, functions, self._environment)
+            say(banner.welcome(functions, line, banner.look_line(*where, self._environment), self._reloads))
         else:
             say(banner.reloaded(self._served, functions))
         self._served = functions

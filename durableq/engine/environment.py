@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from durableq.engine.threads import AbandonedThreads, Threads
@@ -71,7 +71,7 @@ class Environment:
     """Awaited with (run id, step id) right before each body begins; must not raise. None: nobody wants to know."""
     stand_in: Callable[[ClaimedRun, str, Callable[[], Any]], Callable[[], Any]] | None = None
     """Asked with (run, step id, body) for what to execute instead, right before each body begins: tests replace bodies."""
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = SystemRandom().random
     """Drawn for the jitter of a retry: 0 to 1."""
     warned: Warned = field(default_factory=Warned)
     key_of: Callable[[str, int], str] = field(default_factory=_step_keys)

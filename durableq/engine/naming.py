@@ -37,6 +37,10 @@ class Naming:
         """It is awaited."""
         self._unawaited.pop(key, None)
 
+    def unbegun(self) -> list[str]:
+        """The ids of what was called and has not begun, so far."""
+        return [step_id for step_id, _ in self._unawaited.values()]
+
     def close(self) -> list[str]:
         """Close what was called and never awaited, and give the ids."""
         if not self._unawaited:

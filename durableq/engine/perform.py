@@ -72,7 +72,9 @@ async def perform(replay: Replay, call: StepCall) -> Any:
                 fresh = result
                 memo = await conductor.recorded(ask, MemoKind.DATA, result.blob, _note(replay, ask, ""))
             else:
-                memo = await _failed(replay, ask, call, result.error)
+                failed = _failed(replay, ask, call, result.error)
+                del result  # the error's traceback holds this frame, from Python 3.12 on
+                memo = await failed
     except BaseException:
         conductor.withdrawn(ask)
         raise

@@ -40,6 +40,7 @@ class Replay:
     __slots__ = (
         "_conductor",
         "_end",
+        "_left_behind",
         "_lost",
         "_signal",
         "branches",
@@ -112,6 +113,8 @@ class Replay:
         """Whether the function has to be called again from the top, as soon as nothing is under way."""
         self._signal: Future[None] | None = None
         self._end: tuple[Any, BaseException | None] | None = None
+        self._left_behind: Sequence[str] = ()
+        """The steps in tasks that had not begun when the function returned."""
         self._lost: str | None = None
 
     # --- The turn.
@@ -139,8 +142,9 @@ class Replay:
             return Abandoned(self._lost)
         if self._end is None:
             return None
-        if not self.branches:  # a branch that never began may hold the coroutine
-            self.reports.never_awaited(self.naming.close())
+        unawaited = [] if self.branches else self.naming.close()  # a branch that never began may hold the coroutine
+        self.reports.never_awaited(unawaited)
+        self.reports.left_behind([step_id for step_id in self._left_behind if step_id not in unawaited])
         return outcome_of(self, *self._end)
 
     def _let_go(self) -> None:
@@ -243,6 +247,8 @@ class Replay:
     def root_ended(self, value: Any, error: BaseException | None) -> None:
         """The function has returned or raised."""
         self._end = (value, error)
+        if self.branches and error is None:
+            self._left_behind = self.naming.unbegun()
         self.wake()
 
     def branch_ended(self, branch: Branch, *, failed: bool) -> None:

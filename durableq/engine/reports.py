@@ -55,6 +55,12 @@ class Reports:
         for step_id in step_ids:
             self._warn("step never awaited", {"step": step_id, "hint": f"write: await ctx.step.…({step_id!r}, …)"})
 
+    def left_behind(self, step_ids: list[str]) -> None:
+        """Steps in tasks that had not begun when the function returned, so they did not happen."""
+        for step_id in step_ids:
+            hint = "the function returned before its task began: await the task, or asyncio.gather"
+            self._warn("step never awaited", {"step": step_id, "hint": hint})
+
     def foreign(self, branch: Branch, linger_s: float) -> None:
         """A run that could be suspended awaits something that is no step."""
         self._once(

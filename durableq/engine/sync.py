@@ -24,6 +24,7 @@ from durableq.model.backoff import Backoff
 from durableq.model.event import Event
 from durableq.words.errors import ConfigError
 from durableq.words.periods import Duration
+from durableq.words.shown import shown
 
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
@@ -146,6 +147,12 @@ class SyncContext(BaseContext[Data]):
         All of them are seen through to their end; then, if any raised, the error of the first of those, in their order.
         """
         check_scope(self._replay, "parallel", HERE.get())
+        for branch in branches:
+            if not callable(branch):
+                raise ConfigError(
+                    f"parallel was given {shown(branch)}, which is not callable: pass functions without arguments, "
+                    "as in ctx.parallel(lambda: ctx.step.run('a', f), lambda: ctx.step.run('b', g))"
+                )
         edge = edge_of_this_thread(self._replay)
         variables = [copy_context() for _ in branches]
         results: tuple[Any, ...] = edge.call(lambda: _parallel(self._replay, branches, variables))

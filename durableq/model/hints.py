@@ -1,6 +1,7 @@
 """Hints: what to do about errors of Python's own that a newcomer to steps meets, since Python cannot know of steps.
 
-To add one: the error's class, a pattern of its text, the hint. It is appended to the recorded message.
+To add one: the error's class, a pattern of its text, the hint, in which {0} is the pattern's first group. It is appended
+to the recorded message.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ PLAIN: Final = (
 
 NO_AWAIT: Final = "what is awaited is a plain value: leave out the `await`"
 STEP: Final = "a step has an id, a function and its arguments: ctx.step.run('load-order', load_order, order_id)"
+SLEEP: Final = "a sleep has an id and a length: ctx.step.sleep('grace-period', '5m')"
+OPTIONS: Final = "if it was meant for the step, write ctx.step.options({0}=…).run(…)"
+ON_STEP: Final = "the verbs are on the step: ctx.step.{0}(…)"
+ON_EVENT: Final = "it belongs to the event: ctx.event.{0}"
+FIELDS: Final = "an event has fields: ctx.event.data['order_id'], ctx.event.name, ctx.event.id"
 
 HINTS: Final = (
     (TypeError, re.compile(r"""['"]coroutine['"]|, not coroutine"""), AWAIT),
@@ -28,13 +34,22 @@ HINTS: Final = (
     (ValueError, re.compile(r"a coroutine was expected, got "), PLAIN),
     (TypeError, re.compile(r"An asyncio\.Future, a coroutine or an awaitable is required"), PLAIN),
     (TypeError, re.compile(r"can't be used in 'await' expression|object can't be awaited"), NO_AWAIT),
-    (TypeError, re.compile(r"Step\.run\(\) missing .*'(fn|id)'"), STEP),
+    (TypeError, re.compile(r"Step\.run\(\) missing .*'(?:fn|id)'"), STEP),
+    (TypeError, re.compile(r"Step\.sleep\(\) missing "), SLEEP),
+    (TypeError, re.compile(r"got an unexpected keyword argument '(retries|timeout|backoff|output_type)'"), OPTIONS),
+    (
+        AttributeError,
+        re.compile(r"'(?:Sync)?Context' object has no attribute '(run|sleep|sleep_until|send_event)'"),
+        ON_STEP,
+    ),
+    (AttributeError, re.compile(r"'(?:Sync)?Context' object has no attribute '(data|name|ts)'"), ON_EVENT),
+    (TypeError, re.compile(r"'Event' object is not subscriptable"), FIELDS),
 )
 
 
 def hint_of(error: BaseException, message: str) -> str:
     """What to do about this error, or ""."""
     for kind, pattern, hint in HINTS:
-        if type(error) is kind and pattern.search(message):
-            return hint
+        if type(error) is kind and (found := pattern.search(message)):
+            return hint.format(*found.groups())
     return ""

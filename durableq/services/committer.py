@@ -139,8 +139,12 @@ class Committer:
                     continue
                 if answer is STALE:
                     future.set_exception(Stale())
-                else:
+                    continue
+                try:
                     future.set_result(answer if read is None else read(answer))
+                except Exception as error:  # of one item: the others are recorded, and wait for their answers
+                    self._log.error("commit.failed", verb=kind.__name__, items=1, error=str(error))
+                    future.set_exception(error)
 
 
 def _fail(batch: list[Waiting], error: Exception) -> None:

@@ -18,6 +18,7 @@ from durableq.model.failure import Failure
 from durableq.model.function import Function
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, Outcome, Suspended
+from durableq.model.stack import own_line
 from durableq.services.committer import Committer, Stale
 from durableq.services.hand import Hand
 from durableq.services.notes import note_of
@@ -184,7 +185,8 @@ class RunInHand:
         return Execution(function, run, self, environment)
 
     def _tell_failed(self, failure: Failure) -> None:
-        self._log.warning("run.failed", run_id=self.run_id, function=self.claimed.function, error=failure.name)
+        error, at = f"{failure.name}: {failure.message}", own_line(failure.stack)
+        self._log.warning("run.failed", run_id=self.run_id, function=self.claimed.function, error=error, at=at)
 
     async def _write(self, outcome: Outcome | None) -> None:
         run_id, epoch = self.run_id, self.claimed.epoch

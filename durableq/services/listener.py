@@ -47,6 +47,11 @@ class Listener:
         self._deliver = deliver
         self._cancelled = cancelled
         self._inbox_gone = inbox_gone
+        self._left = False
+
+    def leave(self) -> None:
+        """Nothing is claimed any more: leave every further ring to those who can answer it, and read the inbox alone."""
+        self._apps, self._events, self._left = (), False, True
 
     async def run_once(self) -> float:
         wanting = self._claimer.wanting
@@ -56,7 +61,7 @@ class Listener:
                 events=self._events,
                 timers=False,
                 inbox=self._claimer.lease,
-                block_ms=QUIET_MS if wanting else FULL_MS,
+                block_ms=QUIET_MS if wanting or self._left else FULL_MS,
             )
         except BellGone:
             self._inbox_gone()

@@ -100,7 +100,8 @@ class NarratedRun(RunInHand):
 
     def _tell_wait(self, kind: MemoKind, due_at_ms: int, note: StepNote) -> None:
         if kind is MemoKind.SLEEPING:
-            for_ms = max(0, due_at_ms - self.now_ms())
+            # Up to the next 10 ms: the few that have passed since it was asked for are no news.
+            for_ms = -(-max(0, due_at_ms - self.now_ms()) // 10) * 10
             self._log.info("step.sleeping", step=note.step_id, sleeps=format_ms(for_ms))
 
     def _event_name(self) -> str:

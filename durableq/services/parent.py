@@ -14,9 +14,9 @@ One connection, for renewals and hand-backs; Redis away is waited for.
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from random import SystemRandom
 from typing import Any, Final
 
 from durableq.services.committer import Retention
@@ -213,7 +213,7 @@ class Parent:
     async def _pause(self, seconds: float) -> None:
         """Wait about so long, but not beyond the beginning of a drain."""
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds * random.uniform(0.75, 1.25))
+            await asyncio.wait_for(self._stopping.wait(), seconds * SystemRandom().uniform(0.75, 1.25))
         except TimeoutError:
             pass
 

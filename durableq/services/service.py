@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
+from random import SystemRandom
 from typing import Final, Protocol
 
 from durableq.words.errors import DurableqError, RedisUnavailable, StateLost
@@ -74,10 +74,10 @@ class Loop:
                 delay_s = FAILED_PAUSE_S  # the link has said so, and is reconnecting
             except DurableqError as error:
                 self._log.error("service.failed", service=self._name, error=str(error))
-                delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
+                delay_s = FAILED_PAUSE_S * SystemRandom().uniform(1, 3)
             except Exception:
                 self._log.exception("service.failed", service=self._name)
-                delay_s = FAILED_PAUSE_S * random.uniform(1, 3)
+                delay_s = FAILED_PAUSE_S * SystemRandom().uniform(1, 3)
             if delay_s > 0:
                 self._round_at_s = None
                 try:

@@ -136,7 +136,7 @@ class Worker:
             alone=duties.alone,
             poll_s=QUIET_MS / 1000,
         )
-        listener = Listener(
+        self._listener = Listener(
             Bells(bell_calls),
             self._claimer,
             duties.app_ids,
@@ -152,7 +152,7 @@ class Worker:
         self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
         self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed, self._delivered)
         self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
-        self._listening = Loop("listener", listener, log, self._state_lost)
+        self._listening = Loop("listener", self._listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
         self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
         # Not the router: a round of its lasts as long as there is a backlog, and any other worker routes as well.
@@ -215,8 +215,9 @@ class Worker:
     async def stop_claiming(self) -> None:
         """From here on nothing new comes in hand, and a lease that is lost is not followed by another."""
         self._leaving = True
-        fetching = (self._claiming, self._routing, self._delivering, self._reconciling)
-        await asyncio.gather(*(loop.stop() for loop in fetching))
+        # Routing goes on until nothing is heard any more: a ring that a read under way brings wakes nobody else.
+        self._listener.leave()
+        await asyncio.gather(*(loop.stop() for loop in (self._claiming, self._delivering, self._reconciling)))
         if self._lost:
             return
         # A claim may have been under way: what it was given is a stranger here, and others should have it now.
@@ -235,7 +236,7 @@ class Worker:
         if self._executions:
             await asyncio.wait(self._executions, timeout=grace_s)
         self.hand.drop_all("this worker is leaving")
-        await self._listening.stop()
+        await asyncio.gather(self._listening.stop(), self._routing.stop())
         if self._leasing is not None:
             self._leasing.cancel()
         if not self._lost:

@@ -50,12 +50,22 @@ def check_url(url: object) -> str:
     else:
         if not parts.hostname:
             raise ConfigError(f"redis_url {hide_password(url)!r} names no host")
+        try:
+            parts.hostname.encode("idna")  # as it is looked up: later this would be no error of a connection
+        except UnicodeError:
+            raise ConfigError(
+                f"redis_url {hide_password(url)!r}: {parts.hostname!r} is no host name: each part between dots must have "
+                "1 to 63 characters"
+            ) from None
         database = parts.path.strip("/")
         if database and not database.isdecimal():
             raise ConfigError(
                 f"redis_url {hide_password(url)!r}: the database after the host must be a number, not {database!r}"
             )
-    if "durability" in dict(parse_qsl(parts.query, keep_blank_values=True)):
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options.get("protocol", "2") != "2":
+        raise ConfigError(f"redis_url: protocol must be 2 (RESP2), not {options['protocol']!r}: leave it out")
+    if "durability" in options:
         raise ConfigError("durability= is not supported yet: what Redis keeps is set by its own persistence")
     split_tls(parts.query, secure=scheme == "rediss")
     return f"{scheme}://{url.partition('://')[2]}"

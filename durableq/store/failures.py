@@ -169,6 +169,17 @@ def _remedy(error: ssl.SSLCertVerificationError) -> str:
     )
 
 
+def greeting_refusal(error: BaseException) -> RedisRefused | None:
+    """The same for what a connection is greeted with: AUTH, SELECT and PING get errors that a URL is to blame for."""
+    refused = refusal(error)
+    if refused is None and isinstance(error, ResponseError) and not not_now(error):
+        return RedisRefused(
+            f"Redis refused the connection ({error}). Correct the URL: user and password stand before the host, "
+            "the number of the database behind it"
+        )
+    return refused
+
+
 def meaning(error: Exception, script: str = "") -> Exception:
     """The exception that a reply becomes."""
     refused = refusal(error)

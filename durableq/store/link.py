@@ -8,19 +8,19 @@ and one read. The connection itself (TCP, unix, TLS, AUTH, SELECT) is redis-py's
 
 Failures. When the connection breaks, calls without an answer are sent again, in order, on the next one. That is safe
 because every script is idempotent by state, and it is why nothing but scripts and reads may be sent here. A reply that
-does not come for `reply_timeout_s` breaks the connection, since a half-open one never would. So does READONLY: this server
-is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as long each time up to
-0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new connection is told
-(credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
+does not come while nothing moves for `reply_timeout_s` breaks the connection, since a half-open one never would. So does
+READONLY: this server is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as
+long each time up to 0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new
+connection is told (credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from random import SystemRandom
 from typing import Any, Final, TypeVar
 
 from hiredis import pack_command
@@ -28,7 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from durableq.store.failures import Unavailable, code_of, from_replica, meaning, not_now, refusal
+from durableq.store.failures import Unavailable, code_of, from_replica, greeting_refusal, meaning, not_now
 from durableq.store.scripts import Script
 from durableq.store.wire import Connection, Wire, wire_over
 from durableq.words.errors import RedisRefused
@@ -132,10 +132,18 @@ class Link:
         if self._keeper is None or self._keeper.done():
             self._take_back()
             self._keeper = detached(self._loop, self._keep(), "durableq-link")
-        elif not self._flushing and self._wire is not None:
+        else:
+            self._wake()
+        return call
+
+    def _wake(self) -> None:
+        """Flush in the next turn: with what is asked for until then, and never inside a callback of the transport.
+
+        One that is told to go on writing, and meets a broken connection then, is closed twice by asyncio (3.11 to 3.13).
+        """
+        if not self._flushing and self._wire is not None:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        return call
 
     async def within(self, seconds: float, future: asyncio.Future[Reply]) -> Reply:
         """Await a call of this link, giving it up after this time. Raises Unavailable, which says whether it was sent."""
@@ -203,7 +211,7 @@ class Link:
             except (*_BROKEN, RedisError) as error:
                 self._changed(False, str(error) or type(error).__name__)
                 self.failure = error
-                refused = None if works else refusal(error)
+                refused = None if works else greeting_refusal(error)
                 if refused is not None and not self._ever_up:
                     self._refuse(refused)
             finally:
@@ -211,7 +219,7 @@ class Link:
             self._take_back()
             if self._answered != answered:
                 pause_s = FIRST_PAUSE_S
-            await asyncio.sleep(random.uniform(0.5, 1) * pause_s)
+            await asyncio.sleep(SystemRandom().uniform(0.5, 1) * pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     def _changed(self, up: bool, reason: str) -> None:
@@ -245,7 +253,7 @@ class Link:
                 self._outbox.appendleft(call)
 
     async def _serve(self, connection: Connection) -> None:
-        wire = self._wire = wire_over(connection, self._answer, self._flush)
+        wire = self._wire = wire_over(connection, self._answer, self._wake)
         watch = self._loop.create_task(self._watch(), name="durableq-link-watch")
         try:
             self._flush()
@@ -317,18 +325,22 @@ class Link:
         if call.done():
             return
         self._outbox.append(call)
-        self._flush()
+        self._wake()
 
     async def _watch(self) -> None:
-        """Break a connection that owes a reply for too long."""
+        """Break a connection that owes a reply and on which nothing moves: a large reply may take its time."""
         period_s = self._reply_timeout_s / 4
-        stalled_s, seen = 0.0, self._answered
+        stalled_s, seen = 0.0, self._progress()
         while True:
             await asyncio.sleep(period_s)
-            stalled_s = stalled_s + period_s if self._sent and self._answered == seen else 0.0
-            seen = self._answered
+            now = self._progress()
+            stalled_s = stalled_s + period_s if self._sent and now == seen else 0.0
+            seen = now
             if stalled_s >= self._reply_timeout_s:
                 raise RedisTimeoutError(f"no reply for {self._reply_timeout_s:g} s")
+
+    def _progress(self) -> object:
+        return self._answered, self._wire.progress if self._wire is not None else None
 
 
 def detached(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -345,7 +357,9 @@ async def _greet(connection: Connection) -> None:
     except NoPermissionError:
         return  # for PING only: it is there, and knows us
     except ResponseError as error:
-        if code_of(error) != "MISCONF":  # no writes while its disk fails, and PING counts among them: reads are answered
+        if (
+            code_of(error) != "MISCONF"
+        ):  # no writes while its disk fails, and PING counts among them: reads are answered
             raise
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from hiredis import Reader
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 NOTHING: Final = object()
 """What the reader answers when a reply is not complete."""
@@ -36,12 +36,16 @@ class Connection(Protocol):
 
 
 class Wire(Protocol):
-    """An open connection. `broken` gets the reason when it ends; `writable` is whether the peer takes what is sent."""
+    """A connection. `broken` gets the reason when it ends; `writable` is whether it is open and the peer takes what is sent."""
 
     broken: asyncio.Future[None]
 
     @property
     def writable(self) -> bool: ...
+    @property
+    def progress(self) -> object:
+        """Another value whenever bytes have come or gone, where that can be seen."""
+
     def send(self, parts: list[bytes]) -> None: ...
     def close(self) -> None: ...
 
@@ -68,12 +72,22 @@ class Direct(asyncio.Protocol):
         resumed: Callable[[], None],
     ) -> None:
         self.broken: asyncio.Future[None] = loop.create_future()
-        self.writable = True
+        self._full = False
+        self._received = 0
         self._transport = transport
         self._answer = answer
         self._resumed = resumed
         self._reader = Reader(replyError=parse_error, notEnoughData=NOTHING)
         transport.set_protocol(self)
+
+    @property
+    def writable(self) -> bool:
+        # Whoever owns the wire hears of its end a turn later, and a transport of uvloop raises when it is written to then.
+        return not self._full and not self.broken.done()
+
+    @property
+    def progress(self) -> object:
+        return self._received, self._transport.get_write_buffer_size()
 
     def send(self, parts: list[bytes]) -> None:
         self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -85,6 +99,7 @@ class Direct(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         reader, answer = self._reader, self._answer
+        self._received += len(data)
         try:
             reader.feed(data)
             while not self.broken.done():
@@ -103,17 +118,15 @@ class Direct(asyncio.Protocol):
         self._end(exc)
 
     def pause_writing(self) -> None:
-        self.writable = False
+        self._full = True
 
     def resume_writing(self) -> None:
-        self.writable = True
+        self._full = False
         self._resumed()
 
     def _end(self, error: Exception | None) -> None:
         if not self.broken.done():
-            known = isinstance(error, (RedisConnectionError, OSError))
-            reason = "the server has closed the connection" if error is None else f"{type(error).__name__}: {error}"
-            self.broken.set_exception(error if error is not None and known else RedisConnectionError(reason))
+            self.broken.set_exception(_reason(error, "the server has closed the connection"))
 
 
 class Streamed:
@@ -133,7 +146,11 @@ class Streamed:
 
     @property
     def writable(self) -> bool:
-        return self._writing is None
+        return self._writing is None and not self.broken.done()
+
+    @property
+    def progress(self) -> object:
+        return None
 
     def send(self, parts: list[bytes]) -> None:
         self._writing = self._loop.create_task(self._connection.send_packed_command(parts, check_health=False))
@@ -162,4 +179,13 @@ class Streamed:
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if not self.broken.done():
-            self.broken.set_exception(error or RedisConnectionError("the connection has been closed"))
+            self.broken.set_exception(_reason(error, "the connection has been closed"))
+
+
+def _reason(error: BaseException | None, otherwise: str) -> Exception:
+    """Why a wire has ended, as what a link takes for a broken connection: anything else would end the link."""
+    if error is None:
+        return RedisConnectionError(otherwise)
+    if isinstance(error, (RedisError, OSError)):
+        return error
+    return RedisConnectionError(f"{type(error).__name__}: {error}")

@@ -46,7 +46,7 @@ class Looks:
     @property
     def only_run(self) -> RunView:
         """The one run that there is. Raises EnvFailure when there is none, or another."""
-        return _only(self.runs, "run")
+        return self._only(self.runs, "run")
 
     def runs_of(self, function: str | Function[Any]) -> list[RunView]:
         """Runs of one function: itself, its id, or `app/id`. Raises ConfigError when it is not there."""
@@ -55,7 +55,7 @@ class Looks:
 
     def run_of(self, function: str | Function[Any]) -> RunView:
         """The one run of a function. Raises EnvFailure when there is none, or another."""
-        return _only(self.runs_of(function), f"run of {self._full_id(function)}")
+        return self._only(self.runs_of(function), f"run of {self._full_id(function)}")
 
     @property
     def events(self) -> list[Event[dict[str, Any]]]:
@@ -136,6 +136,23 @@ class Looks:
         self._stage.check_open()
         self._stage.crashes.add(after_step, before_record, machine)
 
+    def _only(self, runs: list[RunView], what: str) -> RunView:
+        if len(runs) == 1:
+            return runs[0]
+        there = ", ".join(f"{run.function} ({run.status})" for run in runs[:10])
+        raise EnvFailure(f"there is not one {what} but {len(runs)}: {there or self._why_none()}")
+
+    def _why_none(self) -> str:
+        """What a test that expects a run has most likely forgotten."""
+        names = dict.fromkeys(event.name for event in self.events)
+        if not names:
+            return "no event was accepted; was one sent, and in an async test its `await` written?"
+        if not any(self._stage.table.hears(name) for name in names):
+            return f"no function is triggered by {', '.join(map(repr, names))}"
+        if not self.runs:
+            return "nothing was executed yet: call run_until_idle() first, or advance() for events of later"
+        return f"the runs are of {', '.join(dict.fromkeys(run.function for run in self.runs))}"
+
     async def _views(self, calls: Calls) -> list[RunView]:
         reads = Reads(calls)
         rows = await reads.newest(list(self._stage.functions), list(State), RUNS_MAX)
@@ -184,10 +201,3 @@ class Looks:
             return ""
         seen = dict.fromkeys(step_id for _, step_id in begun)
         return f"{'; '.join(faults)}. Steps whose bodies began: {', '.join(map(repr, seen)) or 'none'}"
-
-
-def _only(runs: list[RunView], what: str) -> RunView:
-    if len(runs) != 1:
-        there = ", ".join(f"{run.function} ({run.status})" for run in runs[:10])
-        raise EnvFailure(f"there is not one {what} but {len(runs)}" + (f": {there}" if there else ""))
-    return runs[0]

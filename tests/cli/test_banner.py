@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from durableq.cli.banner import changed, paste_line, reloaded, welcome
+from durableq.cli.banner import changed, look_line, paste_line, reloaded, welcome
 
 URL = "unix:///here/.durableq/redis.sock"
 
@@ -31,17 +31,21 @@ def test_it_names_what_the_other_commands_would_not_find() -> None:
     functions = {"shop/f": ["a"]}
     assert paste_line(URL, "acme", functions, {}).endswith("--namespace acme")
     assert paste_line(URL, "default", functions, {"REDIS_URL": "redis://production"}).endswith(f"--redis-url {URL}")
+    assert look_line(URL, "default", {}) == "durableq runs list"
+    assert look_line(URL, "acme", {"REDIS_URL": "redis://production"}) == (
+        f"durableq runs list --redis-url {URL} --namespace acme"
+    )
 
 
 def test_the_welcome_lists_functions_with_their_triggers() -> None:
     functions = {"shop/a": ["x", "y/* if event.data.n > 1"], "shop/report": ["cron 0 9 * * * UTC"]}
-    text = welcome(functions, "durableq send x --data '{}'", True)
+    text = welcome(functions, "durableq send x --data '{}'", "durableq runs list", True)
     assert "ready, 2 functions of shop; a change of the code starts a new worker" in text
     assert "    shop/a       x or y/* if event.data.n > 1\n    shop/report  cron 0 9 * * * UTC" in text
     assert "    durableq send x --data '{}'\n    durableq runs list" in text
     assert "must meet" not in text
-    assert "must meet the condition" in welcome({"shop/a": ["x if event.data.n"]}, "durableq send x", True)
-    assert "the code is read once" in welcome(functions, "", False)
+    assert "must meet the condition" in welcome({"shop/a": ["x if event.data.n"]}, "durableq send x", "", True)
+    assert "the code is read once" in welcome(functions, "", "durableq runs list", False)
 
 
 def test_a_reload_says_what_came_and_went() -> None:

@@ -129,3 +129,4 @@ def test_a_module_that_fails_at_import_is_told(dev: Dev, module: str, said: str)
     assert running.ends() == 78
     assert said in running.output
     assert "importlib" not in running.output
+    assert "stopping" not in running.output  # nobody asked for it, and nothing executes

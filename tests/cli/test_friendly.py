@@ -55,6 +55,41 @@ def test_what_happens_is_said_in_words(event: str, fields: dict[str, Any], text:
     assert said(event, **fields) == text
 
 
+@pytest.mark.parametrize(
+    ("event", "fields", "text"),
+    [
+        (
+            "cron.ticked",
+            {"function": "shop/report", "cron": "cron 0 9 * * * UTC", "runs": 1, "tick_ms": 5},
+            "cron 0 9 * * * UTC: 1 run of shop/report started",
+        ),
+        (
+            "cron.missed",
+            {"function": "shop/report", "cron": "cron 0 9 * * * UTC", "ticks": 3, "catch_up": "latest"},
+            "cron 0 9 * * * UTC: 3 ticks of shop/report missed while nobody was there, and left out (catch_up: latest)",
+        ),
+        (
+            "cron.skipped",
+            {"function": "shop/report", "cron": "cron 0 9 * * * UTC", "ticks": 1, "reason": "the run before goes on"},
+            "cron 0 9 * * * UTC: 1 tick of shop/report left out: the run before goes on",
+        ),
+        (
+            "redis.away",
+            {"url": "redis://h:1", "waiting_s": 3, "reason": "refused"},
+            "redis://h:1 cannot be reached, for 3 s so far: refused",
+        ),
+        ("child.died", {"child": 7, "how": "signal 9", "in_hand": 0}, "process 7 died: signal 9"),
+        (
+            "runs.handed_back",
+            {"runs": 1, "lease": "a1"},
+            "1 run handed back, to go on from the last recorded step; what has killed three processes fails",
+        ),
+    ],
+)
+def test_what_happens_to_no_single_run_is_said_in_words(event: str, fields: dict[str, Any], text: str) -> None:
+    assert line(event, process="scheduler", **fields) == f"20:51:07.123  scheduler       {text}"
+
+
 def test_who_says_it_is_visible() -> None:
     assert line("hello") == "20:51:07.123  dev             hello"
     assert line("hello", process="scheduler") == "20:51:07.123  scheduler       hello"

@@ -51,6 +51,12 @@ def test_python_m_durableq_is_the_same_command() -> None:
     assert done.stdout == CliRunner().invoke(main, ["--help"], prog_name="python -m durableq").stdout
 
 
+def test_a_command_with_a_typo_is_answered_with_what_was_meant() -> None:
+    wrong = CliRunner().invoke(main, ["wroker"])
+    assert (wrong.exit_code, "No such command 'wroker'. Did you mean 'worker'?" in wrong.stderr) == (2, True)
+    assert "No such command 'xyz'" in CliRunner().invoke(main, ["xyz"]).stderr
+
+
 def test_version_is_the_packages() -> None:
     done = durableq("--version")
     assert done.stdout.startswith("durableq, version 0.")

@@ -58,8 +58,10 @@ def test_names_that_are_not_there(project: Project) -> None:
     project.app("shop.py", more="); number = (3")
     assert "there is no module 'absent' here" in refused("absent:app")
     assert "there is no module 'shop.deep' here" in refused("shop.deep:app")
+    assert "did you mean" not in refused("shop.deep:app")
+    assert refused("shop.app").endswith("; did you mean shop:app?")
     assert refused("shop:ap") == "app 'shop:ap': module 'shop' has no 'ap'; it has shop:app"
-    assert refused("shop:number") == "app 'shop:number' is int, not a durableq App"
+    assert refused("shop:number") == "app 'shop:number' is int, not a durableq App; it has shop:app"
 
 
 def test_what_a_project_file_names_is_imported_from_beside_it(
@@ -93,17 +95,17 @@ def test_an_included_module_without_functions_is_fine_beside_others(project: Pro
 
 
 def test_no_functions_is_told_with_all_that_was_imported(project: Project) -> None:
-    project.module("shop.py", "app = dq.App('shop', include=['helpers', 'more.helpers'])")
+    project.module("shop.py", "app = dq.App('kiosk', include=['helpers', 'more.helpers'])")
     project.write("helpers.py")
     project.write("more/helpers.py")
     assert refused("shop:app") == (
-        "app 'shop' (shop:app) has no functions: none is declared for it by what was imported, shop, helpers, "
-        "more.helpers. Name the modules that declare its functions: App('shop', include=[…])"
+        "app 'kiosk' (shop:app) has no functions: none is declared for it by what was imported, shop, helpers, "
+        "more.helpers. Name the modules that declare its functions: App('kiosk', include=[…])"
     )
 
 
 def test_a_file_imported_under_two_names_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.module("pkg/app.py", "app = dq.App('shop', include=['pkg.orders'])")
+    project.module("pkg/app.py", "app = dq.App('kiosk', include=['pkg.orders'])")
     project.module("pkg/orders.py", f"from pkg.app import app\n{declares('order')}")
     monkeypatch.syspath_prepend(project.directory)
     monkeypatch.chdir(project.directory / "pkg")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from durableq.cli.runs import AmbiguousRun, _whole_id
+from durableq.client import Client
+from durableq.services.views import RunView
 from tests.cli.conftest import Demo
 from tests.durableq_command import until
 
@@ -27,7 +31,9 @@ def test_send_says_when_nothing_listens_and_what_was_meant(demo: Demo) -> None:
     typo = demo.call("send", "demo/adds", "--json")
     assert typo.exit_code == 0
     assert json.loads(typo.stdout)["name"] == "demo/adds"
-    assert "no function is triggered by 'demo/adds' yet, so nothing starts. Did you mean demo/add?" in typo.stderr
+    assert (
+        "'demo/adds' yet: nothing starts unless one is when a worker routes it. Did you mean demo/add?" in typo.stderr
+    )
     assert "`durableq functions` lists what is" in demo.call("send", "quite/another").stderr
 
 
@@ -43,6 +49,32 @@ def test_a_completed_run_is_shown_with_its_steps_and_result(demo: Demo) -> None:
     assert re.search(r"^  sum    run    completed  1      \d+ ms +42$", text, re.M)
     assert text.endswith("\nresult    42\n")
     assert 'data      {"numbers": [1, 41]}\n' in text
+
+
+def test_the_end_of_an_id_will_do(demo: Demo) -> None:
+    run_id = demo.run(demo.send("demo/add", '{"numbers": [1, 41]}'), "completed")
+    assert demo.said("runs", "show", run_id[-6:].lower())["id"] == run_id
+    assert demo.said("runs", "show", run_id[-20:])["id"] == run_id
+    too_short = demo.call("runs", "show", run_id[-5:])
+    assert (too_short.exit_code, too_short.stdout) == (1, "")
+    assert f"no run {run_id[-5:]!r}" in too_short.stderr
+
+
+async def test_an_end_that_several_ids_have_is_answered_with_them() -> None:
+    class TwoRuns:
+        async def list(self, *, limit: int) -> list[RunView]:
+            return [view("01AAAAAA"), view("02AAAAAA"), view("03BBBBBB")]
+
+    client = cast(Client, SimpleNamespace(runs=TwoRuns()))
+    with pytest.raises(
+        AmbiguousRun, match=r"'aaaaaa' is the end of 2 ids: name one of 01AAAAAA \(a/f\), 02AAAAAA \(a/f\)"
+    ):
+        await _whole_id(client, "aaaaaa")
+    assert await _whole_id(client, "bbbbbb") == "03BBBBBB"
+
+
+def view(run_id: str) -> RunView:
+    return RunView(run_id, "a/f", "completed", 1, 1, 1, attempt=0, due_at_ms=0, deaths=0)
 
 
 def test_a_failed_run_is_shown_with_the_users_frames(demo: Demo) -> None:

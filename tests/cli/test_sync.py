@@ -125,6 +125,24 @@ def test_a_release_that_goes_back_is_the_newest_again(releases: Releases) -> Non
     assert releases.registered() == ["shop/old", "shop/pay"]
 
 
+def test_a_worker_of_an_older_release_says_that_what_it_declares_does_not_count(releases: Releases) -> None:
+    releases.write("pay")
+    releases.sync("--release", "v1")
+    releases.sync("--release", "v2")
+
+    def log_of(release: str) -> str:
+        done = durableq(
+            "worker", "shop", "--burst", "--release", release, cwd=releases.project.directory, env=releases.env
+        )
+        assert done.returncode == 0
+        return done.stdout
+
+    assert "release.older" not in log_of("v2")
+    older = json.loads(next(line for line in log_of("v1").splitlines() if "release.older" in line))
+    assert (older["app"], older["release"]) == ("shop", "v1")
+    assert "durableq sync makes this one the newest" in older["hint"]
+
+
 def test_without_a_name_the_release_is_the_platforms_or_a_hash_of_what_is_declared(
     releases: Releases, monkeypatch: pytest.MonkeyPatch
 ) -> None:

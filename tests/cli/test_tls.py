@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from durableq.cli.places import find, warn_unverified
 from durableq.words.telemetry import get_log
 from tests.durableq_command import REPOSITORY, Running, durableq, environment, said, until
-from tests.servers import RealServer
+from tests.servers import RealServer, free_port
 from tests.tls import secured
 
 
@@ -41,6 +41,19 @@ def test_a_certificate_that_cannot_be_verified_is_told_with_the_remedy(
         done = durableq(*command, env=environment(REDIS_URL=server.url()))
         assert done.returncode == 78
         assert "or add ?ssl_cert_reqs=none if you accept a self-signed certificate" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("send", "a/b"), ("functions",), ("doctor",)])
+def test_a_url_of_the_wrong_kind_is_told_with_the_right_one(
+    start_server: Callable[..., RealServer], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    tls = secured(start_server, tmp_path)
+    done = durableq(*command, env=environment(REDIS_URL=tls.url().replace("rediss://", "redis://")))
+    assert (done.returncode, "write rediss:// instead of redis://" in done.stderr) == (78, True)
+    port = free_port()
+    start_server("redis7", port=str(port))
+    done = durableq(*command, env=environment(REDIS_URL=f"rediss://localhost:{port}"))
+    assert (done.returncode, "write redis:// instead of rediss://" in done.stderr) == (78, True)
 
 
 def test_on_heroku_it_is_said_that_a_certificate_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:

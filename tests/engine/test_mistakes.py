@@ -77,6 +77,30 @@ async def calls_the_body_itself(ctx: Context) -> Any:
     return await ctx.step.run("load", coroutine)  # type: ignore[call-overload]
 
 
+async def gives_a_sleep_no_id(ctx: Context) -> Any:
+    await ctx.step.sleep("5m")  # type: ignore[call-arg]
+
+
+async def gives_the_body_the_steps_options(ctx: Context) -> Any:
+    return await ctx.step.run("load", value, retries=3)  # type: ignore[call-overload]
+
+
+async def asks_the_context_for_a_step(ctx: Context) -> Any:
+    return await ctx.run("load", value)  # type: ignore[attr-defined]
+
+
+async def asks_the_context_for_the_data(ctx: Context) -> Any:
+    return ctx.data["order_id"]  # type: ignore[attr-defined]
+
+
+async def takes_the_event_for_a_dict(ctx: Context) -> Any:
+    return ctx.event["data"]  # type: ignore[index]
+
+
+def gives_parallel_results(ctx: SyncContext) -> Any:
+    return ctx.parallel(ctx.step.run("load", value))  # type: ignore[call-overload]
+
+
 async def forgets_the_id(ctx: Context) -> Any:
     return await ctx.step.run(value)  # type: ignore[call-overload]
 
@@ -98,6 +122,12 @@ SAID = [
     (awaits_a_plain_value, "leave out the `await`"),
     (calls_the_body_itself, "pass the function and its arguments, not its call"),
     (forgets_the_id, r"a step has an id, a function and its arguments: ctx\.step\.run\('load-order'"),
+    (gives_a_sleep_no_id, r"a sleep has an id and a length: ctx\.step\.sleep\('grace-period', '5m'\)"),
+    (gives_the_body_the_steps_options, r"meant for the step, write ctx\.step\.options\(retries=…\)\.run"),
+    (asks_the_context_for_a_step, r"the verbs are on the step: ctx\.step\.run\(…\)"),
+    (asks_the_context_for_the_data, r"it belongs to the event: ctx\.event\.data"),
+    (takes_the_event_for_a_dict, r"an event has fields: ctx\.event\.data\['order_id'\]"),
+    (gives_parallel_results, r"parallel was given .*, which is not callable: pass functions without arguments"),
     (runs_a_step_as_a_coroutine, r"return the result itself: leave out the asyncio\.run"),
 ]  # fmt: skip
 
@@ -110,6 +140,11 @@ def test_a_mistake_is_answered_with_what_to_do(function: Callable[..., Any], sai
     assert re.search(said, outcome.failure.message)
 
 
+def said_of_steps_never_awaited(world: World) -> list[tuple[str, str]]:
+    warned = [fields for _, event, fields in world.log.lines if event == "step never awaited"]
+    return [(fields["step"], fields["hint"]) for fields in warned]
+
+
 def test_a_step_that_was_never_awaited_is_named_although_the_run_completes() -> None:
     async def forgets(ctx: Context) -> int:
         ctx.step.run("charge", value)  # type: ignore[unused-coroutine]
@@ -117,10 +152,31 @@ def test_a_step_that_was_never_awaited_is_named_although_the_run_completes() -> 
 
     world = World(forgets)
     assert world.finish() == 1
-    warned = [fields for _, event, fields in world.log.lines if event == "step never awaited"]
-    assert [(fields["step"], fields["hint"]) for fields in warned] == [
-        ("charge", "write: await ctx.step.…('charge', …)")
+    assert said_of_steps_never_awaited(world) == [("charge", "write: await ctx.step.…('charge', …)")]
+
+
+def test_a_step_in_a_task_that_nobody_waited_for_is_named_although_the_run_completes() -> None:
+    async def leaves(ctx: Context) -> int:
+        task = asyncio.create_task(ctx.step.run("charge", value))
+        return 1 if task else 0
+
+    world = World(leaves)
+    assert world.finish() == 1
+    assert said_of_steps_never_awaited(world) == [
+        ("charge", "the function returned before its task began: await the task, or asyncio.gather")
     ]
+
+
+def test_who_loses_a_race_is_no_mistake() -> None:
+    async def races(ctx: Context) -> int:
+        first = asyncio.create_task(ctx.step.run("quick", value))
+        slow = asyncio.create_task(ctx.step.sleep("slow", "1h"))
+        await asyncio.wait((first, slow), return_when=asyncio.FIRST_COMPLETED)
+        return 1
+
+    world = World(races)
+    assert world.finish() == 1
+    assert said_of_steps_never_awaited(world) == []
 
 
 def test_an_error_of_another_kind_gets_no_hint() -> None:

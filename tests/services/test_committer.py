@@ -1,9 +1,15 @@
-"""Group commit: how writes are cut into calls."""
+"""Group commit: how writes are cut into calls, and each is answered by itself."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
 
-from durableq.services.committer import BATCH_BYTES, Waiting, batches
-from durableq.store.runs import StepWrite, SuspendWrite
+import pytest
+import structlog
+
+from durableq.services.committer import BATCH_BYTES, Committer, Retention, Waiting, batches
+from durableq.store.runs import Answers, Runs, StepWrite, SuspendWrite
+from durableq.words.clock import ServerClock, SystemClock
 
 
 def step(number: int, size: int = 10) -> StepWrite:
@@ -37,3 +43,38 @@ def test_the_waits_that_put_one_run_to_sleep_stay_together() -> None:
     waits = [SuspendWrite("run", 1, 0, f"k{n}", "w", b"", 1, b"", int(n == 149)) for n in range(150)]
     others = [SuspendWrite(f"other-{n}", 1, 0) for n in range(60)]
     assert cut([*others, *waits, *others]) == [210, 60]
+
+
+def test_an_answer_that_cannot_be_read_fails_its_own_write_alone() -> None:
+    class Recorded:
+        async def record_steps(self, _lease: str, writes: Sequence[StepWrite]) -> Answers:
+            return Answers(1, [1] * len(writes))
+
+        def __getattr__(self, verb: str) -> Any:
+            return None
+
+    def unreadable(answer: Any) -> Any:
+        raise ValueError("what is this?")
+
+    def unexpected(_: object) -> None:
+        raise AssertionError
+
+    async def run() -> None:
+        committer = Committer(
+            cast(Runs, Recorded()),
+            ServerClock(SystemClock()),
+            structlog.get_logger(),
+            retention=Retention(),
+            on_lease_lost=unexpected,
+            on_state_lost=unexpected,
+        )
+        broken = committer.add(step(0), unreadable)
+        right = committer.add(step(1), lambda answer: ("read", answer))
+        async with asyncio.timeout(10):
+            assert await right == ("read", 1)
+        with pytest.raises(ValueError, match="what is this"):
+            await broken
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(run())
+    assert [(line["event"], line["items"]) for line in lines] == [("commit.failed", 1)]

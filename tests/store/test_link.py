@@ -370,6 +370,16 @@ async def test_a_wrong_password_is_refused_with_the_remedy(
         await client.config_set("requirepass", "")
 
 
+async def test_a_database_that_is_not_there_is_refused_with_the_remedy(
+    start_server: Callable[..., RealServer], server: RealServer
+) -> None:
+    small = start_server(server.kind.name, tcp=True)
+    link = Link(connector(f"{small.url.rstrip('/')}/99", "test"))
+    with pytest.raises(RedisRefused, match=r"out of range.*the number of the database behind it"):
+        await link.within(SOON_S, link.command("GET", "k"))
+    await link.close()
+
+
 async def test_a_password_that_worked_and_works_no_more_is_waited_for(
     start_server: Callable[..., RealServer], server: RealServer
 ) -> None:

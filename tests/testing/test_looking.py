@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import durableq as dq
-from durableq.testing import EnvFailure, TestEnv
+from durableq.testing import EnvFailure, NobodyListens, TestEnv
 
 
 def test_events_are_seen_whoever_sent_them(app: dq.App) -> None:
@@ -82,6 +82,22 @@ def test_the_only_run_is_not_one_of_several(app: dq.App) -> None:
         with pytest.raises(EnvFailure, match="not one run of shop/order but 2"):
             env.run_of("order")
         assert env.runs_of("tell") == []
+
+
+def test_no_run_at_all_is_told_with_what_was_forgotten(app: dq.App) -> None:
+    with TestEnv(app) as env:
+        with pytest.raises(EnvFailure, match="no event was accepted; was one sent"):
+            env.only_run
+        with pytest.warns(NobodyListens):
+            env.send("order/creatd")
+        with pytest.raises(EnvFailure, match="no function is triggered by 'order/creatd'"):
+            env.only_run
+        env.send("order/created")
+        with pytest.raises(EnvFailure, match=r"nothing was executed yet: call run_until_idle\(\) first"):
+            env.only_run
+        env.run_until_idle()
+        with pytest.raises(EnvFailure, match="not one run of shop/tell but 0: the runs are of shop/order"):
+            env.run_of("tell")
 
 
 def test_functions_are_named_in_any_way_and_an_unknown_one_is_an_error(app: dq.App) -> None:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
 import durableq as dq
 from durableq.testing import TestEnv
@@ -244,3 +245,18 @@ def test_values_go_through_the_codec() -> None:
         error = env.step("socket").error
         assert error is not None
         assert "lock" in error.message
+
+
+def test_what_a_failed_run_met_is_in_the_log_with_the_line() -> None:
+    app = dq.App("shop")
+
+    @app.function("order", triggers=[dq.EventTrigger("order/created")], retries=0)
+    async def order(ctx: dq.Context) -> None:
+        raise LookupError("nobody home")
+
+    with TestEnv(app) as env, capture_logs() as lines:
+        env.send("order/created")
+        env.run_to_end()
+    (failed,) = [line for line in lines if line["event"] == "run.failed"]
+    assert failed["error"] == "LookupError: nobody home"
+    assert "test_running.py:" in failed["at"]

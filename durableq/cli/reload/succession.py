@@ -133,7 +133,7 @@ class Succession:
     async def _stop(self) -> int:
         """Have all of them leave, and wait for that. Returns the exit code: 0 unless it had to be at once."""
         leaving = dict(self._running)
-        if leaving:
+        if leaving and self._stops.stopping.is_set():
             self._teller.stopping()
         for parent in leaving:
             parent.stop()
