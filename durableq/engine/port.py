@@ -70,6 +70,48 @@ class NewWait(NamedTuple):
     note: StepNote
 
 
+class EventWait(NamedTuple):
+    """A wait for an event that begins now. The port looks back first, from `behind` on."""
+
+    key: str
+    blob: bytes
+    """What the memo says of it (records.py); opaque to the port."""
+    due_at_ms: int
+    note: StepNote
+    event_name: str
+    if_: str | None
+    """A condition over `event` (the run's own) and `async` (the arriving one)."""
+    behind: str
+    """The stream entry that the run's last wait for this name had; "" for none: the one that started the run counts."""
+
+
+class SignalWait(NamedTuple):
+    """A wait for a signal that begins now."""
+
+    key: str
+    blob: bytes
+    due_at_ms: int
+    note: StepNote
+    signal: str
+    replace: bool
+    """Whether to take the signal over from a wait that has it; otherwise this wait has an ERROR, SignalTaken, for a result."""
+
+
+class Invocation(NamedTuple):
+    """A child run to create, and the wait for what it comes to."""
+
+    key: str
+    blob: bytes
+    due_at_ms: int
+    note: StepNote
+    function: str
+    """Its full id, `app/function`."""
+    child: str
+    """The child's run id."""
+    given: bytes
+    """The encoded event that the child is called with."""
+
+
 class Port(Protocol):
     """The world, as one run in hand sees it."""
 
@@ -87,8 +129,30 @@ class Port(Protocol):
         """
         ...
 
+    def await_event(self, wait: EventWait) -> Future[int]:
+        """Begin to wait for an event while the run stays in hand: a memo AWAITING_EVENT with this blob, and its timer.
+
+        Resolves to the run's last number once the wait has begun, or is over already: an event that came before (ARRIVED)
+        reaches `execution.deliver` first. Later results come from outside.
+        """
+        ...
+
+    def await_signal(self, wait: SignalWait) -> Future[int]:
+        """Begin to wait for a signal (AWAITING_SIGNAL). As `await_event`; a taken signal's ERROR is delivered first."""
+        ...
+
+    def invoke(self, invocation: Invocation) -> Future[int]:
+        """Create the child and begin to wait for it (AWAITING_CHILD), in one act. As `await_event`; its refusal is delivered
+        first. Waits for as long as Redis has no room for new runs.
+        """
+        ...
+
     def fire(self, key: str) -> Future[Recorded | NotYet]:
-        """End a sleep that is due by the holder's clock: its memo becomes WOKEN. If somebody else just did: that number."""
+        """End a wait that is due by the holder's clock: a sleep becomes WOKEN, a wait for something TIMED_OUT.
+
+        Recorded: it took effect, and the memo is this number's. If somebody else has ended the wait otherwise just before,
+        its memo (ARRIVED, DATA, ERROR) is among the news, under that number.
+        """
         ...
 
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> Awaitable[News | None]:

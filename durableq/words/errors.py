@@ -141,6 +141,39 @@ class StepTimeout(DurableqError, TimeoutError):
     """A step's body ran longer than its `timeout`. It is retried like any other error."""
 
 
+class InvokeTimeout(DurableqError, TimeoutError):
+    """An invoked run has not ended within the `timeout` of its `invoke`. It goes on by itself; give it longer, or cancel it."""
+
+
+class FunctionNotFound(DurableqError, LookupError):
+    """No function of this id is registered in the namespace. Start a worker that has it, or run `durableq sync`."""
+
+
+class SignalTaken(DurableqError):
+    """Another run waits for this signal already. Give each wait a name of its own, or pass `on_conflict="replace"`."""
+
+
+class RunFailed(DurableqError):
+    """The run that was awaited has failed. `name`, `message` and `stack` are those of its error; `run_id` is its own."""
+
+    def __init__(self, name: str, message: str, stack: str = "", *, run_id: str = "") -> None:
+        self.name = name
+        self.message = message
+        self.stack = stack
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id} failed with {name}: {message}" if message else f"run {run_id} failed with {name}"
+        )
+
+
+class RunCancelled(DurableqError):
+    """The run that was awaited has been cancelled; the message says by what."""
+
+
+class ResultTimeout(DurableqError, TimeoutError):
+    """A run has not ended within the `timeout` of `result`. It goes on; ask again, with the same handle or by its id."""
+
+
 class WorkerCrashed(DurableqError):
     """A run was being executed at three deaths of a worker process, the last alone. Look at the last step it names."""
 
