@@ -96,6 +96,9 @@ async def test_a_function_that_is_not_registered_is_a_result_at_once(shard: Shar
     assert (answer.number, key, found.kind, found.number) == (1, "call", MemoKind.ERROR, 1)
     assert found.blob == b"TFunctionNotFound\nno function b/gone is registered in this namespace"
     assert (await shard.stored()).of("run", CHILD) == {}
+    details = await shard.reads.details(held.run)
+    assert details is not None
+    assert details.notes == {"call": b"note"}, "screens show which step it was"
 
 
 async def test_a_parent_in_hand_is_told_and_its_suspension_not_accepted(shard: Shard) -> None:

@@ -93,6 +93,9 @@ async def test_the_second_wait_for_a_name_has_a_failure_for_a_result(shard: Shar
     assert found.blob == f"TSignalTaken\nrun {first.run} waits for this signal already".encode()
     (again,) = (await shard.signals.await_signals("L1", [wait(second)._replace(seen=1)])).items
     assert [memo.number for _, memo in again.news] == [1], "decided once"
+    details = await shard.reads.details(second.run)
+    assert details is not None
+    assert details.notes == {"go": b"note"}, "screens show which step it was"
 
 
 async def test_replacing_takes_the_name_over_and_the_first_can_only_time_out(shard: Shard) -> None:

@@ -22,10 +22,10 @@ for i = 1, ITEMS do
     local memo = redis.call('HGET', steps(id), key)
     if not memo then
       if redis.call('HEXISTS', functions(app_of(fn)), string.match(fn, '/(.*)$')) == 0 then
-        last, memo = refuse_wait(id, v, key, 'TFunctionNotFound\nno function ' .. fn .. ' is registered in this namespace')
+        last, memo = refuse_wait(id, v, key, note, 'TFunctionNotFound\nno function ' .. fn .. ' is registered in this namespace')
       elseif not new_run(child, fn, given, extras, touched) then
         -- Nothing on this shard leads here: it is somebody else's run.
-        last, memo = refuse_wait(id, v, key, 'TRunExists\nrun ' .. child .. ' is there already')
+        last, memo = refuse_wait(id, v, key, note, 'TRunExists\nrun ' .. child .. ' is there already')
       else
         local silent = v[9] and string.find(v[9], 's', 1, true) and 's' or ''
         redis.call('HSET', run(child), 'k', (redis.call('HGET', run(child), 'k') or '') .. 'p' .. silent, 'u', id .. ' ' .. key)
