@@ -9,6 +9,7 @@ What is filed carries what its condition reads of the run's own event, so that w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,7 @@ TAIL_MAX: Final = 4096
 """A longer tail leaves out the values, and who evaluates reads the run's event."""
 
 VARIABLES: Final = frozenset({"event", "async"})
+_FIELD: Final = re.compile(r"[^\s.\x00-\x20\x7f-\xa0\ud800-\udfff]+\Z")
 _NO_VALUE: Final = ("null", "missing", "foreign")
 
 
@@ -65,7 +67,9 @@ def file_under(name: str, if_: str | None, event: Mapping[str, Any]) -> Filing:
     expression = condition(if_)
     tail = _tail(if_, expression, event)
     scope = {"event": event}
-    tokens = [(arriving, stored_token(scope, own)) for own, arriving in expression.equalities]
+    tokens = [
+        (arriving, stored_token(scope, own)) for own, arriving in expression.equalities if _can_be_a_path(arriving)
+    ]
     # The first with a value: by null or by what is missing a great many may be filed.
     found = next((pair for pair in tokens if pair[1] not in _NO_VALUE), None) or (tokens[0] if tokens else None)
     if found is None:
@@ -98,6 +102,11 @@ def read_tail(tail: bytes) -> Condition:
         return Condition(None, {})
     stored = codec.decode(tail)
     return Condition(condition(stored["if"]), stored.get("event"))
+
+
+def _can_be_a_path(arriving: Path) -> bool:
+    """Whether the fields can stand in one word with dots between: `async.data["a b"]` and a bare `async` cannot."""
+    return len(arriving) > 1 and all(_FIELD.match(field) for field in arriving[1:])
 
 
 def _tail(if_: str, expression: Expression, event: Mapping[str, Any]) -> bytes:

@@ -51,6 +51,10 @@ class Registry:
         absent = await self._calls.read("ZRANGE", self._calls.key("absent", app), 0, -1)
         return {name.decode(): blob for name, blob in pairs(declared)}, {name.decode() for name in absent}
 
+    async def version(self) -> int:
+        """The registry's version, which grows with every change of a declaration."""
+        return int(await self._calls.read("HGET", self._calls.key("meta"), "registry") or 0)
+
     async def read(self) -> tuple[int, dict[str, bytes]]:
         """The version, and every function's declaration by full id. The version may be older than what is returned."""
         version = await self._calls.read("HGET", self._calls.key("meta"), "registry")

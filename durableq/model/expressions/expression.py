@@ -12,7 +12,7 @@ from durableq.model.expressions.frame import BudgetExceeded, Closure, Frame
 from durableq.model.expressions.keys import key_text
 from durableq.model.expressions.limits import SOURCE_BYTES_MAX
 from durableq.model.expressions.parser import parse
-from durableq.model.expressions.paths import Path, equalities, fields_read
+from durableq.model.expressions.paths import Path, equalities, fields_read, own_part
 from durableq.model.expressions.restrictions import refuse_unrestricted
 from durableq.model.expressions.values import MISSING, Unknown, is_truthy
 from durableq.words.errors import ExpressionError
@@ -51,7 +51,7 @@ class Expression:
     "a" < 1, too much work) is false, has no value and no key; `evaluate` says why.
     """
 
-    __slots__ = ("_closure", "equalities", "fields", "source")
+    __slots__ = ("_closure", "_own", "equalities", "fields", "source")
 
     source: str
     """The text it was compiled from."""
@@ -61,12 +61,18 @@ class Expression:
     """The pairs of paths in `event` and in `async` that must be equal for it to hold, for an index of waits."""
 
     def __init__(
-        self, source: str, closure: Closure, fields: tuple[Path, ...], pairs: tuple[tuple[Path, Path], ...]
+        self,
+        source: str,
+        closure: Closure,
+        fields: tuple[Path, ...],
+        pairs: tuple[tuple[Path, Path], ...],
+        own: Closure | None = None,
     ) -> None:
         self.source = source
         self.fields = fields
         self.equalities = pairs
         self._closure = closure
+        self._own = own
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -83,6 +89,10 @@ class Expression:
         value = self._compute(scope, now_ms)
         return value is True or is_truthy(value)
 
+    def can_hold(self, scope: Scope) -> bool:
+        """Whether it holds for any arriving event at all, as far as its parts over `event` alone tell."""
+        return self._own is None or is_truthy(_outcome(self._own, scope, None))
+
     def value(self, scope: Scope, *, now_ms: int | None = None) -> object:
         """Its value; None where it is null, missing, or cannot be evaluated."""
         value = self._compute(scope, now_ms)
@@ -93,13 +103,17 @@ class Expression:
         return key_text(self._compute(scope, now_ms))
 
     def _compute(self, scope: Scope, now_ms: int | None) -> object:
-        try:
-            return self._closure(Frame(scope, now_ms))
-        except BudgetExceeded as exceeded:
-            return Unknown(f"abandoned: {exceeded}")
-        except Exception as error:
-            # Values are other people's objects: whatever they raise on being read is a problem of the payload.
-            return Unknown(f"reading the payload raised {type(error).__name__}")
+        return _outcome(self._closure, scope, now_ms)
+
+
+def _outcome(closure: Closure, scope: Scope, now_ms: int | None) -> object:
+    try:
+        return closure(Frame(scope, now_ms))
+    except BudgetExceeded as exceeded:
+        return Unknown(f"abandoned: {exceeded}")
+    except Exception as error:
+        # Values are other people's objects: whatever they raise on being read is a problem of the payload.
+        return Unknown(f"reading the payload raised {type(error).__name__}")
 
 
 def compile_expression(
@@ -125,7 +139,9 @@ def _compiled(source: str, variables: frozenset[str], restricted: bool) -> Expre
     closure = build(root, Compilation(source))
     if restricted:
         refuse_unrestricted(root, source)
-    return Expression(source, closure, fields_read(root), equalities(root))
+    own = own_part(root) if "async" in variables else None
+    own_closure = None if own is None else build(own, Compilation(source))
+    return Expression(source, closure, fields_read(root), equalities(root), own_closure)
 
 
 def _refuse_long(source: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durableq.model.expressions.nodes import Binary, Chain, Has, Node, Select, Variable
+from durableq.model.expressions.nodes import Binary, Call, Chain, Has, Node, Select, Variable, walk
 
 Path = tuple[str, ...]
 """A variable and the fields below it: `event.data.order_id` is ("event", "data", "order_id")."""
@@ -38,6 +38,29 @@ def equalities(root: Node) -> tuple[tuple[Path, Path], ...]:
     nested = [equalities(term) for term in terms if term is not root and isinstance(term, Chain)]
     pairs = [pair for term in terms if (pair := _pair(term)) is not None]
     return tuple(dict.fromkeys([*pairs, *(pair for found in nested for pair in found)]))
+
+
+def own_part(root: Node) -> Node | None:
+    """The terms of a conjunction that nothing but the run's own event decides; None where there are none.
+
+    Where they do not hold, no arriving event can make the whole hold. What depends on the time is none of them.
+    """
+    own = tuple(term for term in _conjoined(root) if not any(_depends(node) for node in walk(term)))
+    if len(own) < 2:
+        return own[0] if own else None
+    return Chain(own[0].position, "&&", own)
+
+
+def _conjoined(node: Node) -> tuple[Node, ...]:
+    if not isinstance(node, Chain) or node.operator != "&&":
+        return (node,)
+    return tuple(term for below in node.terms for term in _conjoined(below))
+
+
+def _depends(node: Node) -> bool:
+    return (isinstance(node, Variable) and node.name == "async") or (
+        isinstance(node, Call) and node.name.startswith("now")
+    )
 
 
 def _pair(node: Node) -> tuple[Path, Path] | None:

@@ -1,0 +1,87 @@
+"""What a declaration asks for when a run of it is created: listeners that cancel it, and a time by which to begin.
+
+Put into the bytes that `lib/dress_run.lua` reads, for whoever creates a run: router, ticker, invoke, start from outside. A
+part that another release has declared and that cannot be read here is left out, and named in `faults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from durableq.model.filing import condition, file_under
+from durableq.words.errors import DurableqError
+
+SILENT: Final = b"s 0 "
+"""Of a run that asks for nothing, and whose end is told to nobody (decision 010)."""
+
+
+class Listener(NamedTuple):
+    """An event that cancels the run, if the condition holds. `timeout_ms` 0: as long as the run lives."""
+
+    event: str
+    if_: str | None
+    timeout_ms: int
+
+
+class Dressing(NamedTuple):
+    """What the runs of one declaration are created with."""
+
+    listeners: tuple[Listener, ...] = ()
+    start_ms: int = 0
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, declared: Mapping[str, Any]) -> Dressing:
+        """What this declaration of the registry asks for."""
+        if "cancel_on" not in declared and "timeouts" not in declared:
+            return PLAIN
+        listeners, faults = [], []
+        for stored in declared.get("cancel_on") or ():
+            try:
+                listeners.append(_listener(stored))
+            except (DurableqError, LookupError, TypeError, ValueError) as error:
+                faults.append(f"cancel_on {stored!r:.200}: {error}")
+        start_ms = 0
+        try:
+            start_ms = int((declared.get("timeouts") or {}).get("start_ms") or 0)
+        except (AttributeError, TypeError, ValueError) as error:
+            faults.append(f"timeouts {declared['timeouts']!r:.200}: {error}")
+        return cls(tuple(listeners), start_ms, tuple(faults))
+
+    def extras(self, event: Mapping[str, Any], *, silent: bool = False) -> bytes:
+        """As `dress_run` reads it; b"" when there is nothing. `event` is the run's own, as expressions see it."""
+        if not self.listeners and not self.start_ms:
+            return SILENT if silent else b""
+        parts = [b"%s %d " % (b"s" if silent else b"-", self.start_ms)]
+        for name, if_, timeout_ms in self.listeners:
+            if if_ is not None and not condition(if_).can_hold({"event": event}):
+                continue  # nothing that arrives could make it hold
+            filing = file_under(name, if_, event)
+            stored = name.encode()
+            one = f"{filing.path} {filing.bucket} {filing.anyhow} {timeout_ms} {len(stored)} ".encode()
+            one += stored + filing.tail
+            parts.append(b"%d %s" % (len(one), one))
+        extras = b"".join(parts)
+        return b"" if extras == b"- 0 " else extras
+
+
+PLAIN: Final = Dressing()
+
+
+def extras_of(declared: Mapping[str, Any], event: Mapping[str, Any], *, silent: bool = False) -> bytes:
+    """What a new run of this declaration is created with; b"" when that is nothing.
+
+    `declared` is the decoded declaration of the registry, `event` the run's own event as expressions see it
+    (`EventHead.scope()`). A silent run's end makes no system event.
+    """
+    return Dressing.of(declared).extras(event, silent=silent)
+
+
+def _listener(stored: Mapping[str, Any]) -> Listener:
+    name, if_, timeout_ms = stored["event"], stored.get("if"), stored.get("timeout_ms") or 0
+    if not isinstance(name, str) or not name:
+        raise TypeError("its event is no name")
+    if if_ is not None:
+        condition(if_)
+    return Listener(name, if_, int(timeout_ms))

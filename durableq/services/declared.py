@@ -1,0 +1,67 @@
+"""The registry's declarations as those need them who create runs without routing: by function, as of a moment ago.
+
+Authority: the registry in Redis; this is a copy, read again when it is older than a second. A function that was just registered
+is looked for at once. What a run is created with may thus rest on the declaration of a second before, as with any deploy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from durableq.model.dressing import Dressing
+from durableq.store.registry import Registry
+from durableq.words import codec
+from durableq.words.errors import CodecError
+
+FRESH_S: Final = 1.0
+
+
+class Declared:
+    """A cache of what is registered, shared by whoever invokes in one process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._dressings: dict[str, Dressing] = {}
+        self._version = -1
+        self._looked_at_s = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def extras(self, function: str, event: Mapping[str, Any], silent: bool = False) -> bytes | None:
+        """What a new run of this function is created with, by its full id; None where it is not registered.
+
+        Raises RedisUnavailable, StateLost.
+        """
+        dressing = await self._dressing(function)
+        return None if dressing is None else dressing.extras(event, silent=silent)
+
+    async def knows(self, function: str) -> bool:
+        """Whether a function of this full id is registered. Raises as `extras`."""
+        return await self._dressing(function) is not None
+
+    async def _dressing(self, function: str) -> Dressing | None:
+        if time.monotonic() - self._looked_at_s > FRESH_S or function not in self._dressings:
+            await self._look()
+        return self._dressings.get(function)
+
+    async def _look(self) -> None:
+        asked_at_s = time.monotonic()
+        async with self._looking:
+            if self._looked_at_s >= asked_at_s:
+                return  # somebody else looked while this waited
+            began_at_s = time.monotonic()
+            if await self._registry.version() != self._version:
+                version, declarations = await self._registry.read()
+                self._dressings = {function: _dressing_of(blob) for function, blob in declarations.items()}
+                self._version = version
+            self._looked_at_s = began_at_s
+
+
+def _dressing_of(blob: bytes) -> Dressing:
+    try:
+        declared = codec.decode(blob)
+    except CodecError:
+        return Dressing(faults=("declared by a release that cannot be read here",))
+    return Dressing.of(declared) if isinstance(declared, dict) else Dressing()
