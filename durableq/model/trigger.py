@@ -9,13 +9,11 @@ from typing import Any, Final, Literal
 
 from durableq.model.cron import Schedule, read_expression, read_zone, split_zone
 from durableq.model.expressions import Expression, compile_expression
+from durableq.model.system import listened_name
 from durableq.words import codec
 from durableq.words.errors import CodecError, ConfigError
 from durableq.words.periods import Duration, format_ms, to_ms
 from durableq.words.shown import shown
-
-NAME_MAX = 256
-SYSTEM_PREFIXES = ("durableq/", "inngest/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,9 @@ class EventTrigger:
     """Starts a run for each event of this name, if `if_` holds.
 
     Args:
-        event: An event name, or a pattern that ends in `/*` or `.*`: `app/*`, `app/user.*`.
+        event: An event name, or a pattern that ends in `/*` or `.*`: `app/*`, `app/user.*`. Of the system's own events
+            `durableq/function.finished`, `.failed`, `.cancelled`, `.invoked` and `durableq/cron.tick`; the names that
+            Inngest has for them mean the same.
         if_: An expression over `event`, such as `event.data.total > 100`. Where it cannot be evaluated this trigger is
             skipped for that event, which is counted and shown by `durableq functions`.
 
@@ -36,7 +36,7 @@ class EventTrigger:
     if_: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_pattern(self.event)
+        object.__setattr__(self, "event", check_pattern(self.event))
         if self.if_ is not None:
             if not isinstance(self.if_, str):
                 raise ConfigError(
@@ -175,25 +175,14 @@ def _check_choice(option: str, value: object, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"CronTrigger {option} must be one of {', '.join(map(repr, allowed))}, not {shown(value)}")
 
 
-def check_pattern(name: object) -> None:
-    """Raise ConfigError unless this can be an event name or pattern of a trigger."""
-    if not isinstance(name, str):
-        raise ConfigError(f"EventTrigger event must be a string, not {type(name).__name__}: {name!r}")
-    if not 1 <= len(name) <= NAME_MAX or name != name.strip():
-        raise ConfigError(
-            f"EventTrigger event must have 1 to {NAME_MAX} characters, no space at its ends: {name[:80]!r}"
-        )
-    if not name.isprintable():
-        raise ConfigError(f"EventTrigger event must be printable text: {name[:80]!r}")
-    if name.startswith(SYSTEM_PREFIXES):
-        raise ConfigError(
-            f"EventTrigger event {name!r}: system events ({' and '.join(prefix + '…' for prefix in SYSTEM_PREFIXES)}) "
-            "are not supported yet"
-        )
-    if "*" in name and (name.count("*") > 1 or not name.endswith(("/*", ".*")) or len(name) < 3):
+def check_pattern(name: object) -> str:
+    """The event name or pattern of a trigger, system events under our names. Raises ConfigError for anything else."""
+    found = listened_name("EventTrigger event", name, pattern=True)
+    if "*" in found and (found.count("*") > 1 or not found.endswith(("/*", ".*")) or len(found) < 3):
         raise ConfigError(
             f"EventTrigger event {name!r}: a wildcard stands for whole words at the end, as in 'app/*' or 'app/user.*'"
         )
+    return found
 
 
 def patterns_of(name: str) -> list[str]:

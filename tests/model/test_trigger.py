@@ -25,8 +25,10 @@ def test_allowed_names_are_kept(name: str) -> None:
         ("a/*.*", "wildcard"),
         ("a\nb", "printable"),
         (7, "must be a string"),
-        ("durableq/function.failed", "not supported yet"),
-        ("inngest/function.failed", "not supported yet"),
+        ("durableq/function.ended", "there are durableq/function.finished, .*, durableq/cron.tick"),
+        ("inngest/scheduled.cron", "no such system event"),
+        ("inngest/function.*", "no such system event"),
+        ("durableq/*", "no such system event"),
     ],
 )
 def test_refused_names_say_the_rule_and_the_value(name: object, says: str) -> None:

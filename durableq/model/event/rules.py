@@ -16,7 +16,8 @@ NAME_MAX = 256
 ID_MAX = 256
 RESERVED_PREFIXES = ("durableq/", "inngest/")
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and lone surrogates, which no name may hold."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_MS = 315_532_800_000  # 1980-01-01
@@ -31,7 +32,7 @@ def checked_name(value: object) -> str:
         raise EventError(f"event name must have 1 to {NAME_MAX} characters, this has {len(value)}: {shown(value)}")
     if value != value.strip():
         raise EventError(f"event name must not begin or end with a space: {shown(value)}")
-    if not value.isprintable() and _UNPRINTABLE.search(value):
+    if not value.isprintable() and UNPRINTABLE.search(value):
         raise EventError(f"event name must not hold control characters or lone surrogates: {shown(value)}")
     return str.__str__(value)  # an enum's member becomes its text
 
