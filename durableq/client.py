@@ -20,7 +20,7 @@ from durableq.model.limits import Limits
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
 from durableq.services.sender import PATIENCE_S, Prepared, send
-from durableq.services.views import FunctionView, RunView, function_views, run_view
+from durableq.services.views import FunctionView, RunView, function_views, run_view, whole_view
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
 from durableq.store.events import Events
@@ -31,6 +31,7 @@ from durableq.store.registry import Registry
 from durableq.sync import Portal, SyncClient
 from durableq.words.clock import Clock, SystemClock
 from durableq.words.errors import ConfigError, RedisUnavailable, RunNotFound, SendError
+from durableq.words.familiar import familiar
 
 LIST_MAX: Final = 1000
 READ_PATIENCE_S: Final = 10.0
@@ -47,6 +48,7 @@ class _Opened(NamedTuple):
     opening: asyncio.Task[int]
 
 
+@familiar
 class Client:
     """A producer and reader of one namespace.
 
@@ -187,12 +189,12 @@ class RunsOfClient:
         """One run with its event, steps, history, and result or error. Raises RunNotFound."""
         calls = await self._client._calls(READ_PATIENCE_S)
         async with patience():
-            details = await Reads(calls).details(run_id)
-        if details is None:
+            run = await whole_view(Reads(calls), run_id)
+        if run is None:
             raise RunNotFound(
                 f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over"
             )
-        return run_view(details)
+        return run
 
     async def list(
         self, *, function: str | None = None, status: str | Iterable[str] | None = None, limit: int = 50
@@ -201,7 +203,7 @@ class RunsOfClient:
 
         Args:
             function: A full id, `app/function`.
-            status: queued, running, waiting, completed or failed; one or several.
+            status: queued, running, waiting, completed, failed or cancelled; one or several.
             limit: 1 to 1,000.
         """
         if type(limit) is not int or not 1 <= limit <= LIST_MAX:

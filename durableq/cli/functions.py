@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -13,8 +13,9 @@ from durableq.cli.places import find
 from durableq.client import Client
 from durableq.services.views import CronView, FunctionView
 from durableq.words.clock import SystemClock
+from durableq.words.periods import format_ms
 
-_HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "failed", "workers")
+_HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "failed", "cancelled", "workers")
 _CRON_HEAD = ("function", "cron", "next tick", "last tick", "ticks", "skipped", "missed")
 
 
@@ -49,7 +50,7 @@ def _text(functions: Sequence[FunctionView]) -> str:
 
 
 def _row(view: FunctionView) -> tuple[str, ...]:
-    counts = (view.retries, view.queued, view.waiting, view.completed, view.failed, view.workers)
+    counts = (view.retries, view.queued, view.waiting, view.completed, view.failed, view.cancelled, view.workers)
     return (view.id, ", ".join(view.triggers), *map(str, counts))
 
 
@@ -65,7 +66,7 @@ def _cron(view: FunctionView, cron: CronView) -> tuple[str, ...]:
 
 
 def _remarks(view: FunctionView) -> list[str]:
-    found = []
+    found = [f"{view.id}: {'; '.join(ends)}"] if (ends := list(_ends(view))) else []
     if view.queued and not view.workers:
         runs = "1 run waits" if view.queued == 1 else f"{view.queued} runs wait"
         found.append(f"{view.id}: {runs} for a worker, and none that runs now has this function")
@@ -75,3 +76,15 @@ def _remarks(view: FunctionView) -> list[str]:
             f"{view.id}: a trigger could not be evaluated {times}, the last time: {texts.clean(view.last_fault)}"
         )
     return found
+
+
+def _ends(view: FunctionView) -> Iterator[str]:
+    """What ends its runs from outside, and what follows a failure."""
+    for listener in view.cancel_on:
+        yield f"cancelled on {texts.clean(listener)}"
+    if view.start_within_ms:
+        yield f"cancelled unless it starts within {format_ms(view.start_within_ms)}"
+    if view.finish_within_ms:
+        yield f"cancelled unless it finishes within {format_ms(view.finish_within_ms)}"
+    if view.on_failure:
+        yield f"a failure starts {view.on_failure}"

@@ -16,6 +16,7 @@ from typing import Any
 from durableq.app import App
 from durableq.cli.reasons import Reason
 from durableq.model.event import Event
+from durableq.services.awaited import AwaitedView
 from durableq.services.deploying import Deployed
 from durableq.services.views import CronView, ErrorView, FunctionView, RunView, StepView
 
@@ -37,6 +38,7 @@ def listed_run(run: RunView) -> dict[str, Any]:
         "due_at_ms": run.due_at_ms or None,
         "attempt": run.attempt,
         "deaths": run.deaths,
+        "parent": run.parent or None,
     }
 
 
@@ -63,10 +65,15 @@ def function(view: FunctionView) -> dict[str, Any]:
         "waiting": view.waiting,
         "completed": view.completed,
         "failed": view.failed,
+        "cancelled": view.cancelled,
         "workers": view.workers,
         "faults": view.faults,
         "last_fault": view.last_fault or None,
         "crons": [_cron(cron) for cron in view.crons],
+        "cancel_on": list(view.cancel_on),
+        "start_within_ms": view.start_within_ms or None,
+        "finish_within_ms": view.finish_within_ms or None,
+        "on_failure": view.on_failure or None,
     }
 
 
@@ -144,7 +151,22 @@ def _step(step: StepView) -> dict[str, Any]:
         "due_at_ms": step.due_at_ms or None,
         "result": plain(step.result),
         "error": _error(step.error),
+        "awaited": _awaited(step.awaited),
     }
+
+
+def _awaited(awaited: AwaitedView | None) -> dict[str, Any] | None:
+    if awaited is None:
+        return None
+    known = {
+        "event": awaited.event,
+        "if": awaited.condition,
+        "signal": awaited.signal,
+        "function": awaited.function,
+        "run": awaited.run,
+        "status": awaited.status,
+    }
+    return {name: text or None for name, text in known.items()}
 
 
 def _error(error: ErrorView | None) -> dict[str, str] | None:
@@ -157,6 +179,8 @@ def plain(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Event):
+        return _event(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

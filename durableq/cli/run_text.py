@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from durableq.cli import texts
+from durableq.model.event import Event
+from durableq.services.awaited import AwaitedView
 from durableq.services.views import ErrorView, RunView, StepView
 
 _RESULT_MAX = 2_000
 _CELL_MAX = 72
+BODILESS: Final = frozenset({"sleep", "sleep_until", "wait_for_event", "wait_for_signal", "invoke"})
+"""The kinds of steps that are never tried, since they have no body."""
 
 
 def run_text(run: RunView, now_ms: int, workers: int | None) -> str:
@@ -20,6 +25,8 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
     yield _row("run", run.id)
     yield _row("function", run.function)
     yield _row("status", _status(run, now_ms, workers))
+    if run.parent:
+        yield _row("parent", f"run {run.parent}, which invoked it")
     if run.event is not None:
         yield _row("event", f"{run.event.name}  {run.event.id or ''}")
         yield _row("data", texts.value(run.event.data, _RESULT_MAX))
@@ -27,7 +34,9 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
     if run.started_at_ms:
         yield _row("started", f"{texts.when(run.started_at_ms)}, {_after(run.created_at_ms, run.started_at_ms)} later")
     if run.ended_at_ms:
-        yield _row("ended", f"{texts.when(run.ended_at_ms)}, {_after(run.started_at_ms, run.ended_at_ms)} later")
+        # A run that is cancelled may never have started.
+        before_ms = run.started_at_ms or run.created_at_ms
+        yield _row("ended", f"{texts.when(run.ended_at_ms)}, {_after(before_ms, run.ended_at_ms)} later")
     for reason in run.crashes:
         yield _row("crashed", f"its worker's process: {reason or 'unknown'}")
 
@@ -37,10 +46,13 @@ def _status(run: RunView, now_ms: int, workers: int | None) -> str:
         what = f"attempt {run.attempt + 1} of the code outside its steps" if run.started_at_ms else "its start"
         return f"waiting for {what}, {texts.ahead(run.due_at_ms, now_ms)}"
     if run.status == "waiting":
-        waits = [step for step in run.steps if step.status in ("sleeping", "retrying")]
-        return f"waiting for {', '.join(repr(step.id) for step in waits[:5]) or 'its next turn'}"
+        waits = run.waiting_for
+        more = f" and {len(waits) - 5:,} more" if len(waits) > 5 else ""
+        return f"waiting for {', '.join(repr(step.id) for step in waits[:5]) or 'its next turn'}{more}"
     if run.status == "queued" and workers == 0:
         return f"queued; no worker that runs now has {run.function}"
+    if run.status == "cancelled" and run.error is not None:
+        return f"cancelled: {run.error.message}"
     return run.status
 
 
@@ -61,7 +73,7 @@ def _steps(run: RunView, now_ms: int) -> Iterator[str]:
 
 
 def _tries(step: StepView) -> str:
-    if step.op.startswith("sleep"):
+    if step.op in BODILESS:
         return "-"
     return str(step.attempt if step.status == "retrying" else step.attempt + 1)
 
@@ -77,16 +89,41 @@ def _came_to(step: StepView, now_ms: int) -> str:
         return f"until {texts.ahead(step.due_at_ms, now_ms)}"
     if step.status == "retrying":
         return f"again at {texts.ahead(step.due_at_ms, now_ms)}"
-    if step.error is not None or step.op.startswith("sleep") or step.status == "abandoned":
+    if step.awaited is not None:
+        return _answer(step, step.awaited, now_ms)
+    if step.error is not None or step.op.startswith("sleep") or step.status != "completed":
         return ""
+    if step.op == "send_signal":
+        return f"run {step.result}" if step.result else "nobody waited for it"
     return texts.value(step.result, _CELL_MAX)
+
+
+def _answer(step: StepView, awaited: AwaitedView, now_ms: int) -> str:
+    """What a wait is for and until when, or what it came to."""
+    if step.status == "waiting":
+        return f"{_awaited(awaited)}, until {texts.ahead(step.due_at_ms, now_ms)}"
+    if step.status != "completed":
+        return _awaited(awaited)
+    if isinstance(step.result, Event):
+        event = step.result
+        return f"event {event.name} {event.id or ''}: {texts.value(event.data, _CELL_MAX)}"
+    return f"{_awaited(awaited)}: {texts.value(step.result, _CELL_MAX)}"
+
+
+def _awaited(awaited: AwaitedView) -> str:
+    if awaited.event:
+        return f"event {awaited.event}" + (f" if {awaited.condition}" if awaited.condition else "")
+    if awaited.signal:
+        return f"signal {awaited.signal}"
+    status = f", {awaited.status}" if awaited.status else ""
+    return f"run {awaited.run} ({awaited.function}{status})"
 
 
 def _end(run: RunView) -> Iterator[str]:
     if run.status == "completed":
         yield ""
         yield _row("result", texts.value(run.result, _RESULT_MAX))
-    elif run.error is not None:
+    elif run.error is not None and run.status != "cancelled":
         yield ""
         yield "error" if run.status == "failed" else f"error of attempt {run.attempt}"
         yield from _stack(run.error, "  ")

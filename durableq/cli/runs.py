@@ -61,7 +61,7 @@ def command() -> None:
     default=None,
     envvar="DURABLEQ_RUNS_STATUS",
     show_envvar=True,
-    help="Only these, separated by commas: queued, running, waiting, completed, failed.",
+    help="Only these, separated by commas: queued, running, waiting, completed, failed, cancelled.",
 )
 @click.option(
     "--limit",

@@ -52,4 +52,4 @@ def read_note(blob: bytes) -> Note | None:
     if not isinstance(fields, list) or len(fields) < _FIELDS:
         return None
     awaited = fields[_FIELDS] if len(fields) > _FIELDS else None
-    return Note(*fields[:_FIELDS], awaited if isinstance(awaited, dict) else _NONE)
+    return Note._make([*fields[:_FIELDS], awaited if isinstance(awaited, dict) else _NONE])

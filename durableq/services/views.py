@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from durableq.model.event import Event, decode_event
 from durableq.model.failure import Failure
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.run import State
-from durableq.services.notes import Note, read_note
+from durableq.services.awaited import AwaitedView, awaited_view, children_of, event_of, notes_of, with_status
+from durableq.services.notes import Note
 from durableq.store.crons import CronRow, Crons
 from durableq.store.reads import Reads, RunDetails, RunRow
 from durableq.store.registry import Registry
 from durableq.words import codec
 from durableq.words.errors import CodecError
+from durableq.words.periods import format_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +37,24 @@ class StepView:
     id: str
     op: str
     status: str
-    """completed, failed, sleeping, retrying or abandoned."""
+    """completed, failed, sleeping, retrying, waiting, timed out or abandoned; void: what was pending when its run ended."""
     attempt: int
     started_at_ms: int
     ended_at_ms: int
     due_at_ms: int = 0
     result: Any = None
+    """What it came to. Of a wait for an event the Event, of one for a signal its data, of an invoke the child's result."""
     error: ErrorView | None = None
+    awaited: AwaitedView | None = None
+    """What it waits for, or did: an event, a signal, a child run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run. Times in ms, 0: not yet. `event`, `steps`, `result` and `error` are there when one run was asked for.
 
-    `error` is what the run failed with; before its end, what the last attempt of the code outside steps met.
+    `error` is what the run failed with, or RunCancelled with what it was cancelled by; before its end, what the last attempt
+    of the code outside steps met.
     """
 
     id: str
@@ -64,6 +72,17 @@ class RunView:
     result: Any = None
     error: ErrorView | None = None
     crashes: tuple[str, ...] = field(default=())
+    parent: str = ""
+    """The run that invoked it; "" for none."""
+
+    @property
+    def waiting_for(self) -> tuple[StepView, ...]:
+        """The steps that it waits for: sleeps, retries, events, signals, children."""
+        return tuple(step for step in self.steps if step.status in WAITING)
+
+
+WAITING: Final = frozenset({"sleeping", "retrying", "waiting"})
+"""The statuses of steps that something has still to happen to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +123,33 @@ class FunctionView:
     """How often a trigger could not be evaluated."""
     last_fault: str = ""
     crons: tuple[CronView, ...] = ()
+    cancelled: int = 0
+    cancel_on: tuple[str, ...] = ()
+    """The events that cancel its runs, with their conditions."""
+    start_within_ms: int = 0
+    """timeouts.start; 0: none."""
+    finish_within_ms: int = 0
+    """timeouts.finish; 0: none."""
+    on_failure: str = ""
+    """The full id of the function that a failed run of it starts; "" for none."""
 
+
+CHILDREN_MAX: Final = 1000
 
 DESCRIBED: Final = frozenset(MemoKind) - {MemoKind.DATA, MemoKind.ERROR, MemoKind.MATCHED, MemoKind.ABANDONED}
 """The kinds whose blob says which step it is, and until when it waits."""
 
 
-def run_view(stored: RunRow | RunDetails) -> RunView:
-    """A run as read, decoded. What cannot be decoded is shown as such, never raised."""
+async def whole_view(reads: Reads, run_id: str) -> RunView | None:
+    """One run with everything that is kept of it, and the statuses of its children; None for one that is not there."""
+    details = await reads.details(run_id)
+    if details is None:
+        return None
+    return run_view(details, await reads.states(children_of(details)[:CHILDREN_MAX]))
+
+
+def run_view(stored: RunRow | RunDetails, states: Mapping[str, State] = MappingProxyType({})) -> RunView:
+    """A run as read, decoded, with what is known of its children. What cannot be decoded is shown as such, never raised."""
     if isinstance(stored, RunRow):
         return _view(stored)
     row = stored.row
@@ -127,7 +165,7 @@ def run_view(stored: RunRow | RunDetails) -> RunView:
     except CodecError:
         event = None
     crashes = tuple(entry.note.decode("utf-8", "replace") for entry in stored.history if entry.verb == "crashed")
-    return _view(row, event=event, steps=_steps(stored), result=result, error=error, crashes=crashes)
+    return _view(row, event=event, steps=_steps(stored, states), result=result, error=error, crashes=crashes)
 
 
 def _last_attempt(stored: RunDetails) -> ErrorView | None:
@@ -147,6 +185,7 @@ def _view(row: RunRow, **more: Any) -> RunView:
         row.attempt,
         row.due_at_ms,
         row.deaths,
+        parent=row.parent,
         **more,
     )
 
@@ -163,22 +202,17 @@ def error_view(blob: bytes) -> ErrorView:
     return ErrorView(failure.name, failure.message, failure.stack)
 
 
-def _steps(stored: RunDetails) -> tuple[StepView, ...]:
-    notes: dict[str, Note] = {}
-    for entry in stored.history:
-        note = read_note(entry.note)
-        if note is not None:
-            notes[entry.key] = note
-    for key, packed in stored.notes.items():
-        note = read_note(packed)
-        if note is not None:
-            notes[key] = note
+def _steps(stored: RunDetails, states: Mapping[str, State]) -> tuple[StepView, ...]:
+    notes = notes_of(stored)
     ordered = sorted(stored.memos.items(), key=lambda item: (item[1].number or 1 << 60, item[1].at_ms))
     ends = {entry.key: entry.at_ms for entry in stored.history}
-    return tuple(_step(key, memo, notes.get(key), ends) for key, memo in ordered)
+    views = [_step(key, memo, notes.get(key), ends, states) for key, memo in ordered]
+    if stored.row.state.final:
+        views = [replace(view, status="void") if view.status in WAITING else view for view in views]
+    return tuple(views)
 
 
-def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> StepView:
+def _step(key: str, memo: Memo, note: Note | None, ends: Mapping[str, int], states: Mapping[str, State]) -> StepView:
     held = _value(memo.blob) if memo.kind in DESCRIBED else None
     about = held if isinstance(held, dict) else {}
     name = note.step_id if note else str(about.get("id", key))
@@ -186,22 +220,23 @@ def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> Step
     attempt = int(about.get("attempt", note.attempt if note else 0))
     started = note.started_at_ms if note else 0
     due = int(about.get("due", 0))
+    awaited = with_status(awaited_view(about) or awaited_view(note.awaited if note else {}), states)
+    step = StepView(name, op, "completed", attempt, started, memo.at_ms, due, awaited=awaited)
     match memo.kind:
         case MemoKind.DATA:
-            value = _value(memo.blob) if memo.blob else None
-            return StepView(name, op, "completed", attempt, started, memo.at_ms, result=value)
+            return replace(step, result=_value(memo.blob) if memo.blob else None)
         case MemoKind.ERROR:
-            return StepView(name, op, "failed", attempt, started, memo.at_ms, error=error_view(memo.blob))
+            return replace(step, status="failed", error=error_view(memo.blob))
         case MemoKind.WOKEN:
-            return StepView(name, op, "completed", attempt, started, memo.at_ms, due)
+            return step
         case MemoKind.MATCHED:
-            return StepView(name, op, "completed", attempt, started, memo.at_ms, due)
+            return replace(step, result=event_of(memo))
         case MemoKind.TIMED_OUT:
-            return StepView(name, op, "timed out", attempt, started, memo.at_ms, due)
+            return replace(step, status="timed out")
         case MemoKind.AWAITING | MemoKind.SIGNALLING | MemoKind.INVOKING:
-            return StepView(name, op, "waiting", attempt, started, 0, due)
+            return replace(step, status="waiting", ended_at_ms=0)
         case MemoKind.SLEEPING:
-            return StepView(name, op, "sleeping", attempt, started, 0, due)
+            return replace(step, status="sleeping", ended_at_ms=0)
         case MemoKind.RETRYING:
             failed = about.get("failure")
             error = (
@@ -209,9 +244,9 @@ def _step(key: str, memo: Memo, note: Note | None, ends: dict[str, int]) -> Step
                 if isinstance(failed, dict)
                 else None
             )
-            return StepView(name, op, "retrying", attempt, started, ends.get(key, 0), due, error=error)
+            return replace(step, status="retrying", ended_at_ms=ends.get(key, 0), error=error)
         case MemoKind.ABANDONED:
-            return StepView(name, op, "abandoned", attempt, started, memo.at_ms)
+            return replace(step, status="abandoned")
 
 
 def _value(blob: bytes) -> Any:
@@ -237,6 +272,8 @@ async def function_views(registry: Registry, reads: Reads, crons: Crons) -> list
         declared: dict[str, Any] = codec.decode(stored) if stored is not None else RETIRED
         queue = await reads.queue(full_id)
         count, _, reason = faults.get(full_id, (0, 0, ""))
+        timeouts = declared.get("timeouts") or {}
+        after_failure = f"{full_id}:on-failure"
         found.append(
             FunctionView(
                 full_id,
@@ -251,6 +288,11 @@ async def function_views(registry: Registry, reads: Reads, crons: Crons) -> list
                 count,
                 reason,
                 tuple(view for function, view in ticking if function == full_id),
+                queue.cancelled,
+                tuple(_listener(stored) for stored in declared.get("cancel_on") or ()),
+                int(timeouts.get("start_ms") or 0),
+                int(timeouts.get("finish_ms") or 0),
+                after_failure if after_failure in declarations else "",
             )
         )
     return found
@@ -278,3 +320,9 @@ def _trigger(stored: dict[str, Any]) -> str:
     if "cron" in stored:
         return f"cron {stored['cron']} {stored['timezone']}"
     return f"{stored['event']} if {stored['if']}" if "if" in stored else str(stored["event"])
+
+
+def _listener(stored: Mapping[str, Any]) -> str:
+    condition = f" if {stored['if']}" if stored.get("if") else ""
+    within = f" within {format_ms(stored['timeout_ms'])}" if stored.get("timeout_ms") else ""
+    return f"{stored['event']}{condition}{within}"

@@ -16,7 +16,7 @@ from durableq.store import records
 from durableq.store.calls import Calls
 from durableq.store.records import HistoryEntry
 
-_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m")
+_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u")
 
 
 class RunRow(NamedTuple):
@@ -36,6 +36,8 @@ class RunRow(NamedTuple):
     results: int
     size_bytes: int
     """What it is counted with, from its first claim on."""
+    parent: str = ""
+    """The run that invoked it; "" for none."""
 
 
 class RunDetails(NamedTuple):
@@ -69,6 +71,7 @@ class QueueRow(NamedTuple):
     waiting: int
     completed: int
     failed: int
+    cancelled: int
 
 
 class Reads:
@@ -97,6 +100,12 @@ class Reads:
         entries = [records.history_entry(raw) for raw in history]
         notes = {step.decode(): note for step, raw in records.pairs(steps) if (note := records.note(raw))}
         return RunDetails(row, given or b"", records.memos(steps), entries, output or b"", notes)
+
+    async def states(self, run_ids: Sequence[str]) -> dict[str, State]:
+        """The states of those that are there."""
+        read, key = self._calls.read, self._calls.key
+        found = await asyncio.gather(*(read("HGET", key("run", run_id), "s") for run_id in run_ids))
+        return {run_id: State(raw.decode()) for run_id, raw in zip(run_ids, found, strict=True) if raw is not None}
 
     async def newest(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
         """The newest runs of these functions in these states, at most `limit`."""
@@ -147,6 +156,7 @@ class Reads:
             read("ZCARD", key("waiting", function)),
             read("ZCARD", key("done", f"{function}:{State.COMPLETED.value}")),
             read("ZCARD", key("done", f"{function}:{State.FAILED.value}")),
+            read("ZCARD", key("done", f"{function}:{State.CANCELLED.value}")),
         )
         return QueueRow(*counts)
 
@@ -196,7 +206,7 @@ def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
 def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
     if fields[0] is None:
         return None
-    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size = (
+    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size, parent = (
         "" if value is None else value.decode() for value in fields
     )
     return RunRow(
@@ -213,6 +223,7 @@ def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
         lease,
         int(results or 0),
         int(size or 0),
+        parent.partition(" ")[0],
     )
 
 

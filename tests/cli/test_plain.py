@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 
 from durableq.cli import plain
 from durableq.model.event import Event
+from durableq.services.awaited import AwaitedView
 from durableq.services.views import CronView, ErrorView, FunctionView, RunView, StepView
 from tests.words.strategies import storable
 
@@ -34,6 +36,7 @@ def test_a_run_has_these_fields() -> None:
         "due_at_ms": None,
         "attempt": 0,
         "deaths": 1,
+        "parent": None,
         "event": {
             "name": "order/created",
             "id": "e1",
@@ -53,6 +56,7 @@ def test_a_run_has_these_fields() -> None:
                 "due_at_ms": None,
                 "result": None,
                 "error": {"name": "Declined", "message": "no", "stack": "frames"},
+                "awaited": None,
             }
         ],
         "result": None,
@@ -78,11 +82,31 @@ def test_a_function_has_these_fields() -> None:
         "waiting": 2,
         "completed": 3,
         "failed": 4,
+        "cancelled": 0,
         "workers": 0,
         "faults": 0,
         "last_fault": None,
         "crons": [],
+        "cancel_on": [],
+        "start_within_ms": None,
+        "finish_within_ms": None,
+        "on_failure": None,
     }
+
+
+def test_a_step_says_what_it_waits_for() -> None:
+    child = AwaitedView(function="shop/invoice", run="01CHILD", status="running")
+    step = StepView("invoice", "invoke", "waiting", 0, 1000, 0, due_at_ms=9000, awaited=child)
+    (found,) = plain.whole_run(replace(RUN, steps=(step,), parent="01PARENT"))["steps"]
+    assert found["awaited"] == {
+        "event": None, "if": None, "signal": None, "function": "shop/invoice", "run": "01CHILD", "status": "running",
+    }  # fmt: skip
+
+
+def test_an_event_that_answered_a_wait_is_written_as_the_event_of_a_run_is() -> None:
+    step = StepView("paid", "wait_for_event", "completed", 0, 0, 1500, result=RUN.event)
+    whole = plain.whole_run(replace(RUN, steps=(step,)))
+    assert whole["steps"][0]["result"] == whole["event"]
 
 
 def test_a_cron_trigger_has_these_fields() -> None:

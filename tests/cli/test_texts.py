@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from durableq.cli import texts
 from durableq.cli.banner import paste_line
+from durableq.cli.functions import _text as functions_text
 from durableq.cli.run_text import run_text
 from durableq.model.event import Event
+from durableq.services.awaited import AwaitedView
 from durableq.services.views import ErrorView, FunctionView, RunView, StepView
 
 NOW_MS = 1_800_000_000_000
@@ -77,6 +79,72 @@ def test_a_wait_says_what_it_waits_for() -> None:
     (retry,) = [line for line in lines if "again at" in line]
     assert retry.split()[:4] == ["pay", "run", "retrying", "2"]
     assert lines[lines.index(retry) + 1 :][:2] == ["      frame", "      no"]
+
+
+WAIT = StepView(
+    "paid", "wait_for_event", "waiting", 0, NOW_MS, 0, NOW_MS + 3_600_000,
+    awaited=AwaitedView(event="order/paid", condition="event.data.id == async.data.id"),
+)  # fmt: skip
+
+
+def lines_of(*steps: StepView, status: str = "waiting") -> list[str]:
+    return run_text(replace(RUN, status=status, steps=steps), NOW_MS, None).splitlines()
+
+
+def test_what_is_awaited_is_named_with_its_end() -> None:
+    signal = replace(WAIT, id="ok", op="wait_for_signal", awaited=AwaitedView(signal="approve \x1b 7"))
+    child = AwaitedView(function="shop/invoice", run="01CHILD", status="running")
+    lines = lines_of(WAIT, signal, replace(WAIT, id="bill", op="invoke", awaited=child))
+    assert "status    waiting for 'paid', 'ok', 'bill'" in lines
+    told = [line for line in lines if "(in 1h)" in line]
+    assert "event order/paid if event.data.id == async.data.id, until " in told[0]
+    assert r"signal approve \x1b 7, until " in told[1]
+    assert "run 01CHILD (shop/invoice, running), until " in told[2]
+    assert [line.split()[3] for line in told] == ["-"] * 3, "nothing is tried"
+
+
+def test_what_answered_is_named() -> None:
+    paid = replace(WAIT, status="completed", ended_at_ms=NOW_MS, result=Event("order/paid", {"cents": 9}, id="e-1"))
+    (line,) = [line for line in lines_of(paid) if line.startswith("  paid")]
+    assert line.endswith('event order/paid e-1: {"cents": 9}')
+    child = AwaitedView(function="shop/invoice", run="01CHILD", status="completed")
+    (line,) = [line for line in lines_of(replace(paid, op="invoke", awaited=child, result="no 7")) if "01CHILD" in line]
+    assert line.endswith('run 01CHILD (shop/invoice, completed): "no 7"')
+    (line,) = [line for line in lines_of(replace(WAIT, status="timed out")) if "timed out" in line]
+    assert line.endswith("event order/paid if event.data.id == async.data.id")
+
+
+@pytest.mark.parametrize(("reached", "text"), [("01RUN", "run 01RUN"), (None, "nobody waited for it")])
+def test_a_signal_that_was_sent_says_whom_it_reached(reached: str | None, text: str) -> None:
+    sent = StepView("tell", "send_signal", "completed", 0, NOW_MS, NOW_MS, result=reached)
+    assert [line for line in lines_of(sent) if line.startswith("  tell") and line.endswith(text)]
+
+
+def test_a_cancelled_run_says_by_what_even_if_it_never_started() -> None:
+    why = ErrorView("RunCancelled", "event order/cancelled (cancel_on)")
+    run = replace(RUN, status="cancelled", started_at_ms=0, ended_at_ms=NOW_MS + 2000, error=why, parent="01PARENT")
+    lines = run_text(run, NOW_MS, None).splitlines()
+    assert "status    cancelled: event order/cancelled (cancel_on)" in lines
+    assert "parent    run 01PARENT, which invoked it" in lines
+    assert [line for line in lines if line.startswith("ended") and line.endswith(", 2.00 s later")]
+    assert not [line for line in lines if line.startswith("error")]
+
+
+def test_a_run_that_waits_for_much_says_how_much() -> None:
+    waits = [replace(WAIT, id=f"w{number}") for number in range(7)]
+    assert "status    waiting for 'w0', 'w1', 'w2', 'w3', 'w4' and 2 more" in lines_of(*waits)
+
+
+def test_what_ends_a_functions_runs_is_told_below_the_table() -> None:
+    view = replace(
+        FUNCTION, cancel_on=("order/cancelled if async.data.ok within 1h",), start_within_ms=5000,
+        finish_within_ms=60_000, on_failure="shop/pay:on-failure",
+    )  # fmt: skip
+    assert functions_text([view]).splitlines()[-1] == (
+        "shop/pay: cancelled on order/cancelled if async.data.ok within 1h; cancelled unless it starts within 5s; "
+        "cancelled unless it finishes within 1m; a failure starts shop/pay:on-failure"
+    )
+    assert "shop/pay:" not in functions_text([FUNCTION])
 
 
 def test_crashes_are_told() -> None:

@@ -33,7 +33,7 @@ async def test_each_run_is_listed_under_its_state(shard: Shard) -> None:
     assert len(everything) == 6
     assert len(await shard.reads.newest(["a/f", "a/g"], list(State), 2)) == 2
     assert [row.id for row in await shard.reads.newest(["a/g"], list(State), 10)] == [suspect]
-    assert await shard.reads.queue("a/f") == QueueRow(1, 1, 1, 1)
+    assert await shard.reads.queue("a/f") == QueueRow(1, 1, 1, 1, 0)
 
 
 async def test_a_run_is_shown_with_everything_that_is_kept_of_it(shard: Shard) -> None:
