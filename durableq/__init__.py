@@ -104,6 +104,9 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
+        if not name.startswith("_"):
+            # Of inngest-py's names ours is told. Not as an AttributeError: `from durableq import …` would keep it to itself.
+            import_module(f"{__name__}.words.familiar").refuse_of_module(name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'words.errors')}"), name)
     globals()[name] = value  # the next look finds it without coming here

@@ -19,6 +19,7 @@ from durableq.model.trigger import Trigger
 from durableq.sync import SyncClient
 from durableq.typing_of_handlers import event_type_of
 from durableq.words.errors import ConfigError, SyncInLoop
+from durableq.words.familiar import familiar
 from durableq.words.ids import check_id
 
 R = TypeVar("R")
@@ -41,6 +42,7 @@ class Declare:
         return self._app._declare(handler, *self._options)
 
 
+@familiar
 class App:
     """The functions that one deployment serves.
 

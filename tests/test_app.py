@@ -39,8 +39,8 @@ def test_a_bad_option_is_refused_with_option_rule_and_value(options: dict[str, A
 
 
 def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(TypeError, match="concurrency"):
-        declare(concurrency=5)
+    with pytest.raises(TypeError, match="retry"):
+        declare(retry=5)
 
 
 def test_the_same_id_twice_names_both_places() -> None:

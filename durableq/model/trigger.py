@@ -12,10 +12,12 @@ from durableq.model.expressions import Expression, compile_expression
 from durableq.model.system import listened_name
 from durableq.words import codec
 from durableq.words.errors import CodecError, ConfigError
+from durableq.words.familiar import familiar
 from durableq.words.periods import Duration, format_ms, to_ms
 from durableq.words.shown import shown
 
 
+@familiar
 @dataclass(frozen=True, slots=True)
 class EventTrigger:
     """Starts a run for each event of this name, if `if_` holds.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Never
+
+from durableq.words.theirs import TABLE, sentence
 
 
 class DurableqError(Exception):
@@ -185,14 +187,29 @@ class NestedStep(DurableqError):
 class NonRetriableError(DurableqError):
     """Raise it where trying again cannot help. In a step it ends the step's attempts, outside it ends the run."""
 
+    def __init__(self, *args: object, **theirs: Never) -> None:
+        if theirs:
+            _refuse_theirs("NonRetriableError", theirs)
+        super().__init__(*args)
+
 
 class RetryAfterError(DurableqError):
     """Raise it to say when the next attempt may start: seconds, a duration string, a `timedelta` or a `datetime`."""
 
-    def __init__(self, message: str, retry_after: float | str | timedelta | datetime) -> None:
+    def __init__(self, message: str, retry_after: float | str | timedelta | datetime, **theirs: Never) -> None:
+        if theirs:
+            _refuse_theirs("RetryAfterError", theirs)
         self.retry_after = retry_after
         super().__init__(message)
 
 
 class SyncInLoop(DurableqError, RuntimeError):
     """A blocking call was made inside a running event loop, which it would stop. Await the same verb instead."""
+
+
+def _refuse_theirs(error: str, given: Mapping[str, object]) -> None:
+    known = TABLE[error].keywords["__init__"]
+    for name in given:
+        if name in known:
+            raise ConfigError(sentence(f"{error}(…)", f"{name}=", known[name]))
+        raise TypeError(f"{error}() got an unexpected keyword argument {name!r}")

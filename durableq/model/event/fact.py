@@ -17,11 +17,13 @@ from durableq.model.event.rules import (
     checked_user,
     checked_version,
 )
+from durableq.words.familiar import familiar
 
 T = TypeVar("T", default=dict[str, Any])
 D = TypeVar("D")
 
 
+@familiar
 @dataclass(frozen=True, slots=True, init=False)
 class Event(Generic[T]):
     """A named, immutable fact that may start runs and release waits.
