@@ -23,6 +23,7 @@ from durableq.engine.steps import Step
 from durableq.model.backoff import Backoff
 from durableq.model.event import Event
 from durableq.words.errors import ConfigError
+from durableq.words.familiar import familiar
 from durableq.words.periods import Duration
 from durableq.words.shown import shown
 
@@ -119,6 +120,7 @@ class TypedSyncStep(Protocol[Out]):
         ...
 
 
+@familiar
 class SyncContext(BaseContext[Data]):
     """What a `def` function is given. Use it in the function's own thread, and in the callables given to `parallel`."""
 
