@@ -10,7 +10,7 @@ from typing import Final
 
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
-from durableq.store.bells import Bells
+from durableq.store.bells import Bells, Rung
 from durableq.store.events import Backlog
 from durableq.store.failures import BellGone
 
@@ -66,12 +66,20 @@ class Listener:
         except BellGone:
             self._inbox_gone()
             return GONE_PAUSE_S
-        for run_id, key, memo in rung.news:
-            self._deliver(run_id, key, memo)
-        for run_id, why in rung.cancelled:
-            self._cancelled(run_id, why)
+        self._tell(rung)
         if rung.events:
             self._events_wait(rung.backlog)
         if rung.ready:
             self._ready()
         return 0.0
+
+    async def look(self) -> None:
+        """Read the inbox as it is, without waiting: for who turns this by hand. Raises BellGone."""
+        inbox = self._claimer.lease
+        self._tell(await self._bells.wait(apps=(), events=False, timers=False, inbox=inbox, block_ms=None))
+
+    def _tell(self, rung: Rung) -> None:
+        for run_id, key, memo in rung.news:
+            self._deliver(run_id, key, memo)
+        for run_id, why in rung.cancelled:
+            self._cancelled(run_id, why)

@@ -45,8 +45,9 @@ class Bells:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def wait(self, *, apps: Sequence[str], events: bool, timers: bool, inbox: str, block_ms: int) -> Rung:
-        """Wait for what is asked for, at most `block_ms`. `apps` rings for ready runs; `inbox` is a lease, or "".
+    async def wait(self, *, apps: Sequence[str], events: bool, timers: bool, inbox: str, block_ms: int | None) -> Rung:
+        """Wait for what is asked for, at most `block_ms`; None: look, without waiting. `apps` rings for ready runs; `inbox`
+        is a lease, or "".
 
         Bells that every process shares are made again when somebody has deleted them. Raises BellGone for what is still
         not there: the inbox of a lease that has ended, or all of a namespace.
@@ -60,7 +61,8 @@ class Bells:
         if inbox:
             streams.append(key("inbox", inbox))
         wanted: tuple[Any, ...] = (
-            "XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 100, "BLOCK", block_ms, "NOACK",
+            "XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 100,
+            *(() if block_ms is None else ("BLOCK", block_ms)), "NOACK",
             "STREAMS", *streams, *(">" for _ in streams),
         )  # fmt: skip
         try:

@@ -165,6 +165,9 @@ class _Socket(FakeSocket):
             if fake.clock.now_ms == fake.last_event_ms:
                 fake.clock.move_to(fake.last_event_ms + 1)
             fake.last_event_ms = fake.clock.now_ms
+        if b"*" not in args:  # an entry with an id of its own
+            own: bytes | None = super().xadd(key, *args)
+            return own
         at = args.index(b"*")
         added: bytes | None = super().xadd(key, *args[:at], b"%d-*" % fake.clock.now_ms, *args[at + 1 :])
         return added

@@ -37,6 +37,7 @@ from durableq.testing.quiet import OnlyTrouble
 from durableq.testing.rescue import Rescue
 from durableq.testing.server import MemoryServer
 from durableq.testing.stubs import Stubs
+from durableq.testing.sweep import Sweep
 from durableq.words.clock import SystemClock
 from durableq.words.telemetry import get_log
 
@@ -99,6 +100,8 @@ class Stage:
                 await Registry(calls).register_app(app.id, "test", declarations)
             timers = Timers(calls)
             self._duties.append(Duty(timers.next_at_ms, Waker(timers, Retention().failed).run_once))
+            sweep = Sweep(calls, self.clock)
+            self._duties.append(Duty(sweep.next_at_ms, sweep.do))
             rescue = Rescue(calls, self.clock, self._crew.leases)
             self._duties.append(Duty(rescue.next_at_ms, rescue.do))
             if self._ticks:
