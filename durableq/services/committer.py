@@ -2,7 +2,8 @@
 
 Authority: the order of a run's writes is the engine's (it awaits what must come first); the committer only batches.
 One call per verb and turn, at most 100 items and 1 MB; a larger value goes alone. The future of a write resolves with
-the answer of its item. STALE and LEASE_LOST end in `on_stale`: whoever holds the run drops it at once.
+the answer of its item. STALE and LEASE_LOST end in `Stale`: whoever holds the run drops it at once. QUEUE_FULL, which only
+invokes can be told, is given to each write of the call: nothing of it was done.
 
 Failures. While Redis is away the link keeps the calls and sends them again when it is back, so a step that has run is
 recorded as long as its run is ours. An error that no rule expects is given to the write that met it.
@@ -14,8 +15,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from durableq.store.calls import BATCH
+from durableq.store.calls import BATCH, Calls
 from durableq.store.failures import LeaseLost
+from durableq.store.invokes import Invokes, InvokeWrite
 from durableq.store.records import STALE
 from durableq.store.runs import (
     Answers,
@@ -28,13 +30,28 @@ from durableq.store.runs import (
     SuspendWrite,
     WaitWrite,
 )
+from durableq.store.signals import Signals, SignalWait
+from durableq.store.waits import AwaitWrite, Waits
 from durableq.words.clock import ServerClock
-from durableq.words.errors import RedisUnavailable, StateLost
+from durableq.words.errors import QueueFull, RedisUnavailable, StateLost
 from durableq.words.telemetry import Log
 
 BATCH_BYTES: Final = 1_000_000
 
-Write = StepWrite | WaitWrite | FireWrite | SuspendWrite | RetryWrite | FinishWrite | ReleaseWrite
+Write = (
+    StepWrite
+    | WaitWrite
+    | AwaitWrite
+    | SignalWait
+    | InvokeWrite
+    | FireWrite
+    | SuspendWrite
+    | RetryWrite
+    | FinishWrite
+    | ReleaseWrite
+)
+
+Verb = Callable[[str, Sequence[Any]], Awaitable[Answers]]
 
 Waiting = tuple[Any, asyncio.Future[Any], Callable[[Any], Any] | None]
 """A write, whom to answer, and how its answer is read."""
@@ -63,7 +80,9 @@ class Committer:
         retention: Retention,
         on_lease_lost: Callable[[str], None],
         on_state_lost: Callable[[StateLost], None],
+        calls: Calls | None = None,
     ) -> None:
+        """`calls` are for the verbs that begin waits for something from outside; without them there are none."""
         self._runs = runs
         self._clock = clock
         self._log = log
@@ -76,9 +95,11 @@ class Committer:
         self._travelling: set[asyncio.Task[None]] = set()
         self.lease = ""
         """The lease under which everything is written."""
-        self._verbs: dict[type[Any], Callable[[str, Sequence[Any]], Awaitable[Answers]]] = {
+        # In this order those of one turn are applied. What begins goes before what ends the turn.
+        self._verbs: dict[type[Any], Verb] = {
             StepWrite: runs.record_steps,
             WaitWrite: runs.record_waits,
+            **(_beginnings(calls) if calls is not None else {}),
             FireWrite: runs.fire_waits,
             SuspendWrite: runs.suspend_runs,
             RetryWrite: runs.retry_runs,
@@ -130,7 +151,8 @@ class Committer:
             self._log.warning("commit.not_confirmed", verb=kind.__name__, items=len(batch), reason=str(error))
             _fail(batch, Stale())
         except Exception as error:
-            self._log.error("commit.failed", verb=kind.__name__, items=len(batch), error=str(error))
+            if not (isinstance(error, QueueFull) and kind is InvokeWrite):
+                self._log.error("commit.failed", verb=kind.__name__, items=len(batch), error=str(error))
             _fail(batch, error)
         else:
             self._clock.saw(answers.now_ms)
@@ -145,6 +167,14 @@ class Committer:
                 except Exception as error:  # of one item: the others are recorded, and wait for their answers
                     self._log.error("commit.failed", verb=kind.__name__, items=1, error=str(error))
                     future.set_exception(error)
+
+
+def _beginnings(calls: Calls) -> dict[type[Any], Verb]:
+    return {
+        AwaitWrite: Waits(calls).await_events,
+        SignalWait: Signals(calls).await_signals,
+        InvokeWrite: Invokes(calls).invoke_runs,
+    }
 
 
 def _fail(batch: list[Waiting], error: Exception) -> None:

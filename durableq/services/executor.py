@@ -7,13 +7,13 @@ answered Stale means that the run has another holder: it is dropped at once, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
-from durableq.engine.port import News, NewWait, NotYet, Recorded, StepNote
-from durableq.model.event import decode_event
+from durableq.engine.port import EventWait, Invocation, News, NewWait, NotYet, Recorded, SignalWait, StepNote
+from durableq.model.event import decode_event, read_head
 from durableq.model.failure import Failure
 from durableq.model.function import Function
 from durableq.model.memo import Memo, MemoKind
@@ -21,7 +21,9 @@ from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, 
 from durableq.model.stack import own_line
 from durableq.services.committer import Committer, Stale
 from durableq.services.hand import Hand
-from durableq.services.notes import note_of
+from durableq.services.invoking import Invoking
+from durableq.services.looking_back import LookingBack
+from durableq.services.notes import note_of, note_of_wait
 from durableq.store.records import Claimed
 from durableq.store.records import NotYet as StoredNotYet
 from durableq.store.runs import (
@@ -34,15 +36,36 @@ from durableq.store.runs import (
     SuspendWrite,
     WaitWrite,
 )
+from durableq.store.signals import SignalWait as SignalWrite
 from durableq.words.clock import ServerClock
 from durableq.words.errors import CodecError, RedisUnavailable
 from durableq.words.telemetry import Log
 
 
+class Beginnings(NamedTuple):
+    """How waits begin that take more than one write."""
+
+    looking_back: LookingBack
+    invoking: Invoking
+
+
 class RunInHand:
     """The engine's port for one run, from its claim to the confirmation of its last write."""
 
-    __slots__ = ("_clock", "_committer", "_dropped", "_execution", "_hand", "_lapsed", "_log", "claimed", "run_id")
+    __slots__ = (
+        "_beginnings",
+        "_clock",
+        "_committer",
+        "_dropped",
+        "_execution",
+        "_given",
+        "_hand",
+        "_lapsed",
+        "_log",
+        "_under_way",
+        "claimed",
+        "run_id",
+    )
 
     def __init__(
         self,
@@ -52,6 +75,7 @@ class RunInHand:
         hand: Hand,
         log: Log,
         lapsed: Callable[[], None],
+        beginnings: Beginnings,
     ) -> None:
         """`lapsed` is told when the run was let go of without anybody having taken it: the lease may still hold it."""
         self.claimed = claimed
@@ -61,7 +85,11 @@ class RunInHand:
         self._hand = hand
         self._log = log
         self._lapsed = lapsed
+        self._beginnings = beginnings
+        self._under_way: set[asyncio.Task[int]] | None = None
+        """Waits that are about to begin so."""
         self._execution: Execution | None = None
+        self._given = b""
         self._dropped = ""
 
     # --- the port
@@ -69,17 +97,32 @@ class RunInHand:
     def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
         # Answered with the store's Recorded, which has the same fields.
         return self._committer.add(
-            StepWrite(self.run_id, self.claimed.epoch, self._seen, key, str(kind), blob, note_of(note))
+            StepWrite(self.run_id, self.claimed.epoch, self.seen, key, str(kind), blob, note_of(note))
         )
 
     def wait(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int, note: StepNote) -> asyncio.Future[int]:
         return self._committer.add(
-            WaitWrite(self.run_id, self.claimed.epoch, self._seen, key, str(kind), blob, due_at_ms, note_of(note)),
-            self._began,
+            WaitWrite(self.run_id, self.claimed.epoch, self.seen, key, str(kind), blob, due_at_ms, note_of(note)),
+            self.began,
         )
 
+    def await_event(self, wait: EventWait) -> asyncio.Future[int]:
+        return self._begin(self._beginnings.looking_back.begin(self, wait))
+
+    def await_signal(self, wait: SignalWait) -> asyncio.Future[int]:
+        epoch, note = self.claimed.epoch, note_of_wait(wait)
+        return self._committer.add(
+            SignalWrite(
+                self.run_id, epoch, self.seen, wait.key, wait.blob, wait.due_at_ms, note, wait.signal, int(wait.replace)
+            ),
+            self.began,
+        )
+
+    def invoke(self, invocation: Invocation) -> asyncio.Future[int]:
+        return self._begin(self._beginnings.invoking.begin(self, invocation))
+
     def fire(self, key: str) -> asyncio.Future[Recorded | NotYet]:
-        return self._committer.add(FireWrite(self.run_id, self.claimed.epoch, self._seen, key), self._fired)
+        return self._committer.add(FireWrite(self.run_id, self.claimed.epoch, self.seen, key), self._fired)
 
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         epoch = self.claimed.epoch
@@ -93,21 +136,36 @@ class RunInHand:
     def now_ms(self) -> int:
         return self._clock.now_ms()
 
+    def _begin(self, beginning: Coroutine[Any, Any, int]) -> asyncio.Future[int]:
+        task = asyncio.get_running_loop().create_task(beginning)
+        if self._under_way is None:
+            self._under_way = set()
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    def _fired(self, answer: Any) -> Recorded | NotYet:
+        if answer.news:
+            # Before the reply: if somebody else has ended the wait, what it came to is among it.
+            self.deliver(answer.news)
+        return NotYet(answer.remaining_ms) if isinstance(answer, StoredNotYet) else _recorded(answer)
+
+    # --- for those who begin waits
+
     @property
-    def _seen(self) -> int:
+    def seen(self) -> int:
+        """The last number up to which the run knows everything."""
         return self._execution.seen if self._execution is not None else 0
 
-    def _began(self, answer: Any) -> int:
+    def event_scope(self) -> Mapping[str, Any]:
+        """The run's own event as conditions see it, whatever user code has done to `ctx.event` meanwhile."""
+        return read_head(self._given).scope(f"{self.claimed.created_at_ms}-0")
+
+    def began(self, answer: Any) -> int:
+        """What the store says to a wait that has begun, or was over already."""
         if answer.news:
             self.deliver(answer.news)
         return answer.number  # type: ignore[no-any-return]
-
-    def _fired(self, answer: Any) -> Recorded | NotYet:
-        if isinstance(answer, StoredNotYet):
-            if answer.news:
-                self.deliver(answer.news)
-            return NotYet(answer.remaining_ms)
-        return _recorded(answer)
 
     # --- from outside
 
@@ -137,6 +195,9 @@ class RunInHand:
         except Exception:
             self._log.exception("run.not_written", run_id=self.run_id)
         finally:
+            if self._under_way is not None:
+                for task in self._under_way:
+                    task.cancel()
             self._hand.gone(self)
             if not written and not self._dropped:
                 self._lapsed()
@@ -148,6 +209,7 @@ class RunInHand:
             given, memos = self.claimed.input, self.claimed.memos
             if given is None:
                 given = await runs.read_input(self.run_id)
+            self._given = given
             if not isinstance(memos, dict):
                 memos = await runs.read_memos(self.run_id)
             execution = self._execution = self._begun(function, given, memos, environment)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from durableq.engine.environment import Environment
-from durableq.engine.port import News, NewWait, Recorded, StepNote
+from durableq.engine.port import EventWait, Invocation, News, NewWait, Recorded, SignalWait, StepNote
 from durableq.model.event import read_head
 from durableq.model.failure import Failure
 from durableq.model.function import Function
-from durableq.model.memo import MemoKind
+from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import AttemptFailed, Completed, Outcome
 from durableq.model.stack import own_line
 from durableq.services.committer import Committer
-from durableq.services.executor import RunInHand
+from durableq.services.executor import Beginnings, RunInHand
 from durableq.services.hand import Hand
 from durableq.store.records import Claimed
 from durableq.store.runs import Runs
@@ -29,10 +29,16 @@ from durableq.words.periods import format_ms
 from durableq.words.telemetry import Log
 
 
+CANCELLED: Final = "cancelled: "
+"""How the reason begins for which a cancelled run is dropped."""
+
+Wait = TypeVar("Wait", EventWait, SignalWait, Invocation)
+
+
 class NarratedRun(RunInHand):
     """The same port for the same run, and a line for each thing that happens to it."""
 
-    __slots__ = ()
+    __slots__ = ("_awaited",)
 
     def __init__(
         self,
@@ -42,10 +48,13 @@ class NarratedRun(RunInHand):
         hand: Hand,
         log: Log,
         lapsed: Callable[[], None],
+        beginnings: Beginnings,
     ) -> None:
         app, _, function = claimed.function.partition("/")
         bound = log.bind(app=app, function=function, run=claimed.id)
-        super().__init__(claimed, committer, clock, hand, bound, lapsed)
+        super().__init__(claimed, committer, clock, hand, bound, lapsed, beginnings)
+        self._awaited: dict[str, tuple[str, str]] = {}
+        """By key of what this turn has begun to wait for: the step's id, and what it waits for."""
 
     def record(self, key: str, kind: MemoKind, blob: bytes, note: StepNote) -> asyncio.Future[Recorded]:
         recorded = super().record(key, kind, blob, note)
@@ -58,6 +67,27 @@ class NarratedRun(RunInHand):
         begun = super().wait(key, kind, blob, due_at_ms, note)
         _once_done(begun, lambda _: self._tell_wait(kind, due_at_ms, note))
         return begun
+
+    def await_event(self, wait: EventWait) -> asyncio.Future[int]:
+        return self._told(wait, f"event {wait.event_name}", super().await_event)
+
+    def await_signal(self, wait: SignalWait) -> asyncio.Future[int]:
+        return self._told(wait, f"signal {wait.signal}", super().await_signal)
+
+    def invoke(self, invocation: Invocation) -> asyncio.Future[int]:
+        return self._told(invocation, f"run {invocation.child} of {invocation.function}", super().invoke)
+
+    def deliver(self, news: News) -> None:
+        for key, memo in news:
+            if key in self._awaited:
+                step, what = self._awaited.pop(key)
+                self._log.info("step.answered", step=step, by=_answer(memo, what))
+        super().deliver(news)
+
+    def drop(self, reason: str) -> None:
+        if reason.startswith(CANCELLED):
+            self._log.info("run.cancelled", why=reason.removeprefix(CANCELLED))
+        super().drop(reason)
 
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         suspended = super().suspend(seen, waits)
@@ -98,6 +128,19 @@ class NarratedRun(RunInHand):
         error, at = f"{failure.name}: {failure.message}", own_line(failure.stack)
         self._log.warning("run.failed", error=error, at=at, took_ms=self.now_ms() - self.claimed.begun_at_ms)
 
+    def _told(self, wait: Wait, what: str, begin: Callable[[Wait], asyncio.Future[int]]) -> asyncio.Future[int]:
+        """Begin this wait, and tell what is waited for; unless it was answered before it began, which `deliver` tells."""
+        self._awaited[wait.key] = wait.note.step_id, what
+
+        def tell(_: int) -> None:
+            if wait.key in self._awaited:
+                within = format_ms(max(0, wait.due_at_ms - self.now_ms()))
+                self._log.info("step.waiting", step=wait.note.step_id, waits_for=what, within=within)
+
+        begun = begin(wait)
+        _once_done(begun, tell)
+        return begun
+
     def _tell_wait(self, kind: MemoKind, due_at_ms: int, note: StepNote) -> None:
         if kind is MemoKind.SLEEPING:
             # Up to the next 10 ms: the few that have passed since it was asked for are no news.
@@ -110,6 +153,18 @@ class NarratedRun(RunInHand):
             return read_head(self.claimed.input).name if self.claimed.input is not None else ""
         except CodecError:
             return ""
+
+
+def _answer(memo: Memo, what: str) -> str:
+    """What has ended a wait for `what`."""
+    match memo.kind:
+        case MemoKind.TIMED_OUT:
+            return f"{what} did not come in time"
+        case MemoKind.ERROR:
+            error = failure_of(memo.blob)
+            return f"{error.name}: {error.message}"
+        case _:
+            return what
 
 
 def _once_done(future: asyncio.Future[Any], tell: Callable[[Any], None]) -> None:

@@ -22,12 +22,15 @@ from durableq.model.limits import Limits
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
 from durableq.services.committer import Committer, Retention
+from durableq.services.declared import Declared
 from durableq.services.deliverer import Deliverer
 from durableq.services.doubt import Doubt
-from durableq.services.executor import RunInHand
+from durableq.services.executor import Beginnings, RunInHand
 from durableq.services.hand import Hand
 from durableq.services.health import Watched, stalled
+from durableq.services.invoking import Invoking
 from durableq.services.listener import QUIET_MS, Listener
+from durableq.services.looking_back import LookingBack
 from durableq.services.reconciler import Reconciler
 from durableq.services.router import Router
 from durableq.services.sender import Prepared, send
@@ -40,6 +43,7 @@ from durableq.store.leases import Leases
 from durableq.store.records import Claimed
 from durableq.store.registry import Registry
 from durableq.store.runs import Runs
+from durableq.store.signals import NewSignal, Signals
 from durableq.store.waits import Waits
 from durableq.words.clock import Clock, ServerClock, SystemClock
 from durableq.words.errors import DurableqError, StateLost
@@ -47,6 +51,8 @@ from durableq.words.ids import new_token
 from durableq.words.telemetry import Log
 
 LEAVING_PATIENCE_S: Final = 1.0
+SIGNAL_REMEMBERED_MS: Final = 86_400_000
+"""For how long a step that sends a signal may be executed again, and finds that it has reached a run already."""
 
 
 class Duties(NamedTuple):
@@ -97,6 +103,7 @@ class Worker:
         self._runs = runs or Runs(calls)
         self._in_hand = in_hand
         self._events = Events(calls)
+        self._signals = Signals(calls)
         self._host_clock = clock or SystemClock()
         self._clock = ServerClock(self._host_clock)
         self._lease = ""
@@ -109,6 +116,7 @@ class Worker:
         self.environment = Environment(
             bodies_max=duties.concurrency,
             send=self._send,
+            send_signal=self._send_signal,
             logger=log,
             on_body=self._note_doing if duties.alone else None,
         )
@@ -120,6 +128,11 @@ class Worker:
             retention=Retention(),
             on_lease_lost=self.lease_lost,
             on_state_lost=self._state_lost,
+            calls=calls,
+        )
+        self._beginnings = Beginnings(
+            LookingBack(self._committer, self._runs, log),
+            Invoking(self._committer, Declared(Registry(calls)), log),
         )
         self._router = Router(
             self._events, Waits(calls), Registry(calls), log, on_runs=self._ready, on_posts=self._posted
@@ -166,8 +179,10 @@ class Worker:
         await self._begin_lease()
 
     async def round(self) -> bool:
-        """By hand, what the loops do when hinted: claim, route, reconcile. Returns whether there was anything to do."""
+        """By hand, what the loops do when hinted: listen, claim, route, reconcile. Returns whether there was anything to do."""
         started, routed = self._started, 0
+        if self._executions:
+            await self._listener.look()
         if self.hand.room > 0:
             await self._claims.run_once()
         if self._routing.take_hint():
@@ -264,7 +279,9 @@ class Worker:
     # --- what the loops are told
 
     def _start(self, claimed: Claimed, _alone: bool) -> None:
-        held = self._in_hand(claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint)
+        held = self._in_hand(
+            claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint, self._beginnings
+        )
         self.hand.add(held)
         function = self._duties.functions.get(claimed.function)
         executing = asyncio.get_running_loop().create_task(held.execute(function, self._runs, self.environment))
@@ -302,6 +319,10 @@ class Worker:
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
         return await send(self._events, Prepared(events, limits, self._host_clock), patience_s=None)
+
+    async def _send_signal(self, signal: str, token: str, blob: bytes) -> str:
+        (run_id,) = await self._signals.send_signals([NewSignal(signal, token, SIGNAL_REMEMBERED_MS, blob)])
+        return run_id
 
     async def _note_doing(self, _run_id: str, step_id: str) -> None:
         """Name the step in Redis before it begins: it may take this process with it at once."""

@@ -165,6 +165,10 @@ class Runs:
             if cursor in (b"0", 0):
                 return found
 
+    async def begun_without_event(self, run_id: str) -> bool:
+        """Whether no event started this run, so that it says itself from where in the stream on it sees events."""
+        return bool(await self._calls.read("HEXISTS", self._calls.key("run", run_id), "p"))
+
     async def read_input(self, run_id: str) -> bytes:
         """The encoded event of a run."""
         given: bytes | None = await self._calls.read("GET", self._calls.key("input", run_id))
