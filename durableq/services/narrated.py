@@ -21,13 +21,13 @@ from durableq.model.stack import own_line
 from durableq.services.committer import Committer
 from durableq.services.executor import Beginnings, RunInHand
 from durableq.services.hand import Hand
+from durableq.services.views import error_view
 from durableq.store.records import Claimed
 from durableq.store.runs import Runs
 from durableq.words.clock import ServerClock
 from durableq.words.errors import CodecError
 from durableq.words.periods import format_ms
 from durableq.words.telemetry import Log
-
 
 CANCELLED: Final = "cancelled: "
 """How the reason begins for which a cancelled run is dropped."""
@@ -161,7 +161,7 @@ def _answer(memo: Memo, what: str) -> str:
         case MemoKind.TIMED_OUT:
             return f"{what} did not come in time"
         case MemoKind.ERROR:
-            error = failure_of(memo.blob)
+            error = error_view(memo.blob)
             return f"{error.name}: {error.message}"
         case _:
             return what

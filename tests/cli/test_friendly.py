@@ -37,6 +37,13 @@ def said(event: str, **fields: Any) -> str:
         ("step.recorded", {"step": "load", "took_ms": 4}, "step load done in 4 ms"),
         ("step.sleeping", {"step": "nap", "sleeps": "2h"}, "step nap sleeps 2h"),
         (
+            "step.waiting",
+            {"step": "paid", "waits_for": "event order/paid", "within": "3d"},
+            "step paid waits for event order/paid, for up to 3d",
+        ),
+        ("step.answered", {"step": "paid", "by": "event order/paid"}, "step paid is answered: event order/paid"),
+        ("run.cancelled", {"why": "event order/cancelled (cancel_on)"}, "cancelled: event order/cancelled (cancel_on)"),
+        (
             "run.retrying",
             {"attempt": 0, "error": "Declined: no", "at": "{here}/shop.py:3", "retry_in": "15s"},
             "failed, attempt 1: Declined: no, at shop.py:3, again in 15s",
