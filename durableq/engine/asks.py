@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from durableq.engine.branch import Pending
-from durableq.engine.port import NewWait
+from durableq.engine.port import AnyWait
 
 
 class Stage(Enum):
@@ -57,8 +57,8 @@ class Ask:
         self.attempt = 0
         self.started_at_ms = 0
         """When its body began; 0 before."""
-        self.wait: NewWait | None = None
-        """The durable wait that it is, or is in: a sleep, or the delay before an attempt."""
+        self.wait: AnyWait | None = None
+        """The durable wait that it is, or is in: a sleep, a wait for something, or the delay before an attempt."""
         self.due_at_ms = 0
         """When that wait ends. The store's clock may move it later than the wait says, a scheduler to now."""
         self.written = False

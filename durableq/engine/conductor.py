@@ -6,7 +6,8 @@ The order of its decisions is the promise of replay:
     yet is passed over.
  2. Only then begin new bodies, at most `bodies_max` at once, in the order in which they were asked for.
  3. End the waits that are due by our clock.
- 4. Begin new waits: with a write of their own while anything of the run goes on, with the suspension otherwise.
+ 4. Begin new waits: with a write of their own while anything of the run goes on, sleeps and delays with the suspension
+    otherwise. A wait for something from outside always has a call of its own, which is answered before the run is suspended.
  5. Suspend, if nothing executes, nothing is under way, a durable wait is pending, and no branch awaits something foreign.
 
 Fast path: while only the root task exists nothing can race with it, so it is answered at once, without settling.
@@ -28,7 +29,7 @@ from durableq.engine.branch import Pending
 from durableq.engine.flights import Flights
 from durableq.engine.lingering import Lingering
 from durableq.engine.phase import Phase
-from durableq.engine.port import NewWait, NotYet, Recorded, StepNote
+from durableq.engine.port import AnyWait, NewWait, NotYet, Recorded, StepNote, begin
 from durableq.engine.records import Abandonment
 from durableq.engine.settle import Settler
 from durableq.model.memo import RESULTS, Memo, MemoKind
@@ -109,8 +110,8 @@ class Conductor:
             return memo
         return await self.told(ask, memo)
 
-    async def slept(self, ask: Ask, wait: NewWait, *, begun: bool) -> Memo:
-        """Wait until this sleep is over and it is its turn to be told. `begun`: the store has it already."""
+    async def waited(self, ask: Ask, wait: AnyWait, *, begun: bool) -> Memo:
+        """Wait until this sleep, or wait for something, is over and it is its turn to be told. `begun`: the store has it."""
         self._begin(ask, wait, begun)
         return await self._pending(ask)
 
@@ -172,7 +173,7 @@ class Conductor:
 
     def new_waits(self) -> list[NewWait]:
         """The waits that a suspension has to begin."""
-        return [ask.wait for ask in self._fresh if ask.wait is not None]
+        return [ask.wait for ask in self._fresh if isinstance(ask.wait, NewWait)]
 
     def stop(self) -> None:
         """The replay is over: decide nothing any more."""
@@ -205,7 +206,7 @@ class Conductor:
         self._fire_due()
         if self._start_bodies():
             self._went_on()
-        if self.bodies or self.flights.count or self._fresh_is_due():
+        if self.bodies or self.flights.count or self._fresh_is_urgent():
             self._write_fresh()
         elif self._waits or self._fresh:
             if self._replay.current is not None or self._linger().over():
@@ -268,7 +269,7 @@ class Conductor:
 
     # --- Waits.
 
-    def _begin(self, ask: Ask, wait: NewWait, begun: bool) -> None:
+    def _begin(self, ask: Ask, wait: AnyWait, begun: bool) -> None:
         ask.wait, ask.due_at_ms, ask.written = wait, wait.due_at_ms, begun
         ask.stage = Stage.WAITING
         if begun:
@@ -281,19 +282,26 @@ class Conductor:
         else:
             self.touch()
 
-    def _fresh_is_due(self) -> bool:
-        return bool(self._fresh) and min(ask.due_at_ms for ask in self._fresh) <= self._replay.port.now_ms()
+    def _fresh_is_urgent(self) -> bool:
+        """Whether a new wait is over already, or cannot begin with the suspension."""
+        if not self._fresh:
+            return False
+        now_ms = self._replay.port.now_ms()
+        return any(ask.due_at_ms <= now_ms or not isinstance(ask.wait, NewWait) for ask in self._fresh)
 
     def _write_fresh(self) -> None:
         fresh, self._fresh = self._fresh, []
         for ask in fresh:
             if ask.wait is not None:
                 ask.written = True
-                self.flights.send(partial(self._began, ask, ask.wait), self._replay.port.wait, *ask.wait)
+                if not isinstance(ask.wait, NewWait):
+                    self._flying[ask.key] = ask  # its result may be quicker than the reply
+                self.flights.send(partial(self._began, ask, ask.wait), begin, self._replay.port, ask.wait)
 
-    def _began(self, ask: Ask, wait: NewWait, _last_number: int) -> None:
+    def _began(self, ask: Ask, wait: AnyWait, _last_number: int) -> None:
         self._replay.memos.began(ask.key, Memo(0, self._replay.port.now_ms(), wait.kind, wait.blob))
         if ask.stage is Stage.WAITING:
+            self._flying.pop(ask.key, None)
             self._waits[ask.key] = ask
         self.touch()
 
@@ -310,7 +318,7 @@ class Conductor:
                 self._flying[ask.key] = ask
                 self.flights.send(partial(self._fired, ask, wait), self._replay.port.fire, ask.key)
 
-    def _fired(self, ask: Ask, wait: NewWait, reply: Recorded | NotYet) -> None:
+    def _fired(self, ask: Ask, wait: AnyWait, reply: Recorded | NotYet) -> None:
         if isinstance(reply, NotYet):
             self._flying.pop(ask.key, None)
             ask.due_at_ms = self._replay.port.now_ms() + max(1, reply.remaining_ms)
@@ -318,7 +326,8 @@ class Conductor:
                 self._waits[ask.key] = ask
             self.touch()
         else:
-            self._landed(ask, MemoKind.WOKEN, wait.blob, reply)
+            kind = MemoKind.WOKEN if wait.kind is MemoKind.SLEEPING else MemoKind.TIMED_OUT
+            self._landed(ask, kind, wait.blob, reply)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -347,11 +356,15 @@ class Conductor:
             self.touch()  # user code has cancelled it; what it does now may wait for this to land
 
     def _confirmed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
-        memo = Memo(reply.number, reply.at_ms, kind, blob)
-        self._replay.memos.learn(ask.key, memo)
+        """The memo that the reply is about: ours, unless somebody was first; then it is among the news, or was before."""
+        memos = self._replay.memos
         if reply.news:
             self._replay.learn(reply.news)
-        return memo
+        memo = Memo(reply.number, reply.at_ms, kind, blob)
+        if memos.learn(ask.key, memo):
+            return memo
+        known = memos.by_key[ask.key]
+        return known if known.number == reply.number else memo
 
     def _abandon(self, ask: Ask) -> None:
         """Record that user code cancelled this step, so that a replay neither executes nor awaits it again."""

@@ -86,4 +86,4 @@ class Context(BaseContext[T]):
     def __init__(self, replay: Replay, own: Scope) -> None:
         super().__init__(replay, own)
         self.step = Step(replay, own)
-        """The verbs: run, sleep, sleep_until, send_event, options."""
+        """The verbs: run, sleep, sleep_until, wait_for_event, wait_for_signal, send_signal, invoke, send_event, options."""

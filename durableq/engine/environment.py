@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import SystemRandom
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from durableq.engine.threads import AbandonedThreads, Threads
@@ -22,10 +23,15 @@ _KEYS_MAX = 16_384
 _WARNED_MAX = 4_096
 
 Send = Callable[[Sequence[Event], Limits], Awaitable[Sequence[str]]]
+SendSignal = Callable[[str, str, bytes], Awaitable[str]]
 
 
 async def _no_sender(_events: Sequence[Event], _limits: Limits) -> Sequence[str]:
     raise RuntimeError("this process has no sender of events")
+
+
+async def _no_signals(_signal: str, _token: str, _blob: bytes) -> str:
+    raise RuntimeError("this process has no sender of signals")
 
 
 def _step_keys() -> Callable[[str, int], str]:
@@ -59,6 +65,9 @@ class Environment:
     """How many step bodies of one run may execute at once: `--concurrency`."""
     send: Send = _no_sender
     """How `ctx.step.send_event` sends, within the limits of the function that asks: returns the events' ids in their order."""
+    send_signal: SendSignal = _no_signals
+    """How `ctx.step.send_signal` sends (signal, token, encoded data): returns the run that it reached, or "". The same token
+    again is answered as the first time."""
     logger: Log = field(default_factory=get_log)
     """What `ctx.logger` and the engine's own warnings are bound from."""
     function_threads: Threads = field(default_factory=lambda: Threads("durableq-function"))
@@ -71,6 +80,8 @@ class Environment:
     """Awaited with (run id, step id) right before each body begins; must not raise. None: nobody wants to know."""
     stand_in: Callable[[ClaimedRun, str, Callable[[], Any]], Callable[[], Any]] | None = None
     """Asked with (run, step id, body) for what to execute instead, right before each body begins: tests replace bodies."""
+    making: Lock = field(default_factory=Lock)
+    """Held while something is made that threads share, and that is made when first asked for."""
     chance: Callable[[], float] = SystemRandom().random
     """Drawn for the jitter of a retry: 0 to 1."""
     warned: Warned = field(default_factory=Warned)

@@ -10,6 +10,7 @@ recorded afterwards.
 from __future__ import annotations
 
 import asyncio
+import threading
 from asyncio import CancelledError
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -54,7 +55,9 @@ class Execution:
 
     __slots__ = (
         "_abandoned",
+        "_cancelled",
         "_replay",
+        "_stopping",
         "claimed",
         "environment",
         "events",
@@ -78,6 +81,8 @@ class Execution:
         self.outside = copy_context()
         self._replay: Replay | None = None
         self._abandoned: str | None = None
+        self._cancelled: threading.Event | None = None
+        self._stopping = False
 
     @property
     def seen(self) -> int:
@@ -117,10 +122,33 @@ class Execution:
                 self.memos.learn(key, memo)
 
     def abandon(self, reason: str = "the run was taken from this worker") -> None:
-        """The lease is lost: stop user code, record nothing."""
+        """The run was cancelled, or is lost to this worker: stop user code, record nothing.
+
+        `cancelled` is set at once; tasks of the run are cancelled within a few turns of the loop.
+        """
         self._abandoned = reason
+        self.ask_to_stop()
         if self._replay is not None:
             self._replay.lost(reason)
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set when the run is dropped. For any thread; made when first asked for, since few functions do."""
+        event = self._cancelled
+        if event is None:
+            with self.environment.making:
+                event = self._cancelled
+                if event is None:
+                    event = self._cancelled = threading.Event()
+            if self._stopping:
+                event.set()  # whoever asked us to stop may have looked before there was one
+        return event
+
+    def ask_to_stop(self) -> None:
+        """Tell threads, which cannot be cancelled, that nothing of what they do will be recorded."""
+        self._stopping = True
+        if self._cancelled is not None:
+            self._cancelled.set()
 
     def _load_events(self) -> None:
         wanted = self.function.event_type

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from durableq.model.memo import Memo, MemoKind
 
-_WAITS = (MemoKind.SLEEPING, MemoKind.RETRYING)
+_WAITS = (
+    MemoKind.SLEEPING,
+    MemoKind.RETRYING,
+    MemoKind.AWAITING,
+    MemoKind.SIGNALLING,
+    MemoKind.INVOKING,
+)
 
 
 class Memos:

@@ -9,6 +9,8 @@ from durableq.model.retry import Backoff, check_retries
 from durableq.words.errors import ConfigError
 from durableq.words.periods import Duration, to_ms
 
+_OWN_TIMEOUT = ("wait_for_event", "wait_for_signal", "invoke")
+
 
 @dataclass(frozen=True, slots=True)
 class StepOptions:
@@ -35,15 +37,16 @@ class StepOptions:
             output_type,
         )
 
-    def refuse(self, op: str, *, output_type_only: bool = False) -> None:
+    def refuse(self, op: str, *, allowed: tuple[str, ...] = ()) -> None:
         """Raise ConfigError if an option is set that this operation has no use for."""
-        if output_type_only:
-            unused = [] if self.output_type is None else ["output_type"]
-        else:
-            unused = [name for name in self.__slots__ if getattr(self, name) is not None]
+        if self is PLAIN:
+            return
+        unused = [name for name in self.__slots__ if getattr(self, name) is not None and name not in allowed]
         if unused:
             names = ", ".join(unused).replace("timeout_ms", "timeout")
-            raise ConfigError(f"step.{op} has no use for the option {names}: call ctx.step.{op}(…) without it")
+            own = op in _OWN_TIMEOUT and "timeout_ms" in unused
+            remedy = f"give {op} its own timeout=" if own else f"call ctx.step.{op}(…) without it"
+            raise ConfigError(f"step.{op} has no use for the option {names}: {remedy}")
 
 
 PLAIN = StepOptions()

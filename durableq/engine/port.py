@@ -32,7 +32,7 @@ class StepNote(NamedTuple):
     """What history shows of one attempt or wait. It feeds screens, never decisions."""
 
     op: str
-    """`run`, `sleep`, `sleep_until` or `send_event`."""
+    """`run`, `sleep`, `sleep_until`, `send_event`, `wait_for_event`, `wait_for_signal`, `send_signal` or `invoke`."""
     step_id: str
     attempt: int
     asked_at_ms: int
@@ -84,6 +84,11 @@ class EventWait(NamedTuple):
     behind: str
     """The stream entry that the run's last wait for this name had; "" for none: the one that started the run counts."""
 
+    @property
+    def kind(self) -> MemoKind:
+        """What the store has of it while it lasts."""
+        return MemoKind.AWAITING
+
 
 class SignalWait(NamedTuple):
     """A wait for a signal that begins now."""
@@ -95,6 +100,11 @@ class SignalWait(NamedTuple):
     signal: str
     replace: bool
     """Whether to take the signal over from a wait that has it; otherwise this wait has an ERROR, SignalTaken, for a result."""
+
+    @property
+    def kind(self) -> MemoKind:
+        """What the store has of it while it lasts."""
+        return MemoKind.SIGNALLING
 
 
 class Invocation(NamedTuple):
@@ -110,6 +120,17 @@ class Invocation(NamedTuple):
     """The child's run id."""
     given: bytes
     """The encoded event that the child is called with."""
+
+    @property
+    def kind(self) -> MemoKind:
+        """What the store has of it while it lasts."""
+        return MemoKind.INVOKING
+
+
+OutsideWait = EventWait | SignalWait | Invocation
+"""A wait that something from outside the run answers. It begins with a call of its own, never with the suspension."""
+
+AnyWait = NewWait | OutsideWait
 
 
 class Port(Protocol):
@@ -130,19 +151,19 @@ class Port(Protocol):
         ...
 
     def await_event(self, wait: EventWait) -> Future[int]:
-        """Begin to wait for an event while the run stays in hand: a memo AWAITING_EVENT with this blob, and its timer.
+        """Begin to wait for an event while the run stays in hand: a memo AWAITING with this blob, and its timer.
 
-        Resolves to the run's last number once the wait has begun, or is over already: an event that came before (ARRIVED)
+        Resolves to the run's last number once the wait has begun, or is over already: an event that came before (MATCHED)
         reaches `execution.deliver` first. Later results come from outside.
         """
         ...
 
     def await_signal(self, wait: SignalWait) -> Future[int]:
-        """Begin to wait for a signal (AWAITING_SIGNAL). As `await_event`; a taken signal's ERROR is delivered first."""
+        """Begin to wait for a signal (SIGNALLING). As `await_event`; a taken signal's ERROR is delivered first."""
         ...
 
     def invoke(self, invocation: Invocation) -> Future[int]:
-        """Create the child and begin to wait for it (AWAITING_CHILD), in one act. As `await_event`; its refusal is delivered
+        """Create the child and begin to wait for it (INVOKING), in one act. As `await_event`; its refusal is delivered
         first. Waits for as long as Redis has no room for new runs.
         """
         ...
@@ -150,8 +171,8 @@ class Port(Protocol):
     def fire(self, key: str) -> Future[Recorded | NotYet]:
         """End a wait that is due by the holder's clock: a sleep becomes WOKEN, a wait for something TIMED_OUT.
 
-        Recorded: it took effect, and the memo is this number's. If somebody else has ended the wait otherwise just before,
-        its memo (ARRIVED, DATA, ERROR) is among the news, under that number.
+        Recorded: the wait is over since that number. If somebody else has ended it otherwise just before, its memo (MATCHED,
+        DATA, ERROR) is among the news under that number, or was delivered before.
         """
         ...
 
@@ -165,3 +186,16 @@ class Port(Protocol):
     def now_ms(self) -> int:
         """The server's time as estimated here: never ahead of it."""
         ...
+
+
+def begin(port: Port, wait: AnyWait) -> Future[int]:
+    """Begin this wait, of whichever sort, by a call of its own."""
+    match wait:
+        case NewWait():
+            return port.wait(*wait)
+        case EventWait():
+            return port.await_event(wait)
+        case SignalWait():
+            return port.await_signal(wait)
+        case Invocation():
+            return port.invoke(wait)

@@ -19,6 +19,7 @@ from durableq.engine.branch import Branch, Root
 from durableq.engine.conductor import Conductor
 from durableq.engine.context import Context
 from durableq.engine.edge import Edge
+from durableq.engine.event_waits import Heard
 from durableq.engine.leaving import leave, swallowed_by
 from durableq.engine.naming import Naming
 from durableq.engine.phase import Phase
@@ -40,6 +41,7 @@ class Replay:
     __slots__ = (
         "_conductor",
         "_end",
+        "_heard",
         "_left_behind",
         "_lost",
         "_signal",
@@ -52,6 +54,7 @@ class Replay:
         "environment",
         "events",
         "executing",
+        "execution",
         "failed",
         "function",
         "loop",
@@ -71,6 +74,7 @@ class Replay:
     )
 
     def __init__(self, execution: Execution) -> None:
+        self.execution = execution
         self.run = execution.claimed
         self.events = execution.events
         self.function = execution.function
@@ -108,6 +112,7 @@ class Replay:
         self.steps = len(self.memos.by_key)
         """How many steps the run has, recorded or asked for."""
         self._conductor: Conductor | None = None
+        self._heard: Heard | None = None
 
         self.restarting = False
         """Whether the function has to be called again from the top, as soon as nothing is under way."""
@@ -289,6 +294,7 @@ class Replay:
         """The run is no longer ours."""
         if self._lost is None:
             self._lost = reason
+            self.execution.ask_to_stop()
             self.wake()
 
     def learn(self, news: News) -> None:
@@ -307,6 +313,13 @@ class Replay:
         if self._conductor is None:
             self._conductor = Conductor(self)
         return self._conductor
+
+    @property
+    def heard(self) -> Heard:
+        """Made for the first wait for an event."""
+        if self._heard is None:
+            self._heard = Heard()
+        return self._heard
 
     @property
     def alone(self) -> bool:

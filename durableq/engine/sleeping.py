@@ -45,12 +45,12 @@ async def _begin(replay: Replay, ask: Ask, wanted: Sleep) -> None:
         await replay.conductor.recorded(ask, MemoKind.WOKEN, blob, note)  # over already: no wait, one write
     else:
         wait = NewWait(ask.key, MemoKind.SLEEPING, blob, wanted.due_at_ms, note)
-        await replay.conductor.slept(ask, wait, begun=False)
+        await replay.conductor.waited(ask, wait, begun=False)
 
 
 async def _resume(replay: Replay, ask: Ask, memo: Memo) -> None:
     wait = NewWait(ask.key, memo.kind, memo.blob, Sleep.decode(memo.blob).due_at_ms, _note(ask))
-    await replay.conductor.slept(ask, wait, begun=True)
+    await replay.conductor.waited(ask, wait, begun=True)
 
 
 def _note(ask: Ask) -> StepNote:

@@ -6,12 +6,12 @@ Each verb makes the coroutine that the `async` verb would, and has it performed 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context as Variables
 from contextvars import copy_context
 from datetime import datetime
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from durableq.engine.admission import check_scope, refuse_uncallable
 from durableq.engine.context import BaseContext
@@ -22,6 +22,8 @@ from durableq.engine.scope import HERE, Scope
 from durableq.engine.steps import Step
 from durableq.model.backoff import Backoff
 from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.model.signal import Signal
 from durableq.words.errors import ConfigError
 from durableq.words.familiar import familiar
 from durableq.words.periods import Duration
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Out = TypeVar("Out", covariant=True)
+Out = TypeVar("Out")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -74,6 +76,37 @@ class SyncStep:
         """Send an event or several, as a step. As `Step.send_event`."""
         sent: list[str] = self._call(id, lambda: self._step.send_event(id, events))
         return sent
+
+    def wait_for_event(self, id: str, event: str, *, timeout: Duration, if_: str | None = None) -> Event[Any] | None:
+        """Wait for an event of this name; None when the time is over. As `Step.wait_for_event`."""
+        arrived: Event[Any] | None = self._call(
+            id, lambda: self._step.wait_for_event(id, event, timeout=timeout, if_=if_)
+        )
+        return arrived
+
+    def wait_for_signal(
+        self, id: str, signal: str, *, timeout: Duration, on_conflict: Literal["fail", "replace"] = "fail"
+    ) -> Signal[Any] | None:
+        """Wait until somebody sends this signal; None when the time is over. As `Step.wait_for_signal`."""
+        arrived: Signal[Any] | None = self._call(
+            id, lambda: self._step.wait_for_signal(id, signal, timeout=timeout, on_conflict=on_conflict)
+        )
+        return arrived
+
+    def send_signal(self, id: str, signal: str, data: Any = None) -> str | None:
+        """Send a signal, as a step. Returns the run that it reached, or None. As `Step.send_signal`."""
+        reached: str | None = self._call(id, lambda: self._step.send_signal(id, signal, data))
+        return reached
+
+    @overload
+    def invoke(self, id: str, function: Function[T], *, data: Any = None, timeout: Duration | None = None) -> T: ...
+    @overload
+    def invoke(self, id: str, function: str, *, data: Any = None, timeout: Duration | None = None) -> Any: ...
+    def invoke(
+        self, id: str, function: Function[Any] | str, *, data: Any = None, timeout: Duration | None = None
+    ) -> Any:
+        """Start a run of another function and wait for what it comes to. As `Step.invoke`."""
+        return self._call(id, lambda: self._step.invoke(id, function, data=data, timeout=timeout))
 
     @overload
     def options(
@@ -119,6 +152,22 @@ class TypedSyncStep(Protocol[Out]):
         """As `SyncStep.run`."""
         ...
 
+    def wait_for_event(self, id: str, event: str, *, timeout: Duration, if_: str | None = None) -> Event[Out] | None:
+        """As `SyncStep.wait_for_event`."""
+        ...
+
+    def wait_for_signal(
+        self, id: str, signal: str, *, timeout: Duration, on_conflict: Literal["fail", "replace"] = "fail"
+    ) -> Signal[Out] | None:
+        """As `SyncStep.wait_for_signal`."""
+        ...
+
+    def invoke(
+        self, id: str, function: Function[Any] | str, *, data: Any = None, timeout: Duration | None = None
+    ) -> Out:
+        """As `SyncStep.invoke`."""
+        ...
+
 
 @familiar
 class SyncContext(BaseContext[Data]):
@@ -129,7 +178,18 @@ class SyncContext(BaseContext[Data]):
     def __init__(self, replay: Replay, own: Scope) -> None:
         super().__init__(replay, own)
         self.step = SyncStep(replay, own)
-        """The verbs: run, sleep, sleep_until, send_event, options."""
+        """The verbs: run, sleep, sleep_until, wait_for_event, wait_for_signal, send_signal, invoke, send_event, options."""
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set as soon as the run is cancelled, or lost to this worker: what is done from then on is not recorded.
+
+        A thread cannot be stopped from outside, so a long body looks now and then, and returns:
+
+            while not ctx.cancelled.wait(1):
+                poll_once()
+        """
+        return self._replay.execution.cancelled
 
     @overload
     def parallel(self, f: Callable[[], A], /) -> tuple[A]: ...
@@ -180,7 +240,7 @@ async def _parallel(
 
 def edge_of_this_thread(replay: Replay) -> Edge:
     """The edge of the thread that asks. ConfigError in a thread that user code has made for itself."""
-    edge = replay.edge_of.get(get_ident())
+    edge = replay.edge_of.get(threading.get_ident())
     if edge is None:
         raise ConfigError(
             "a step of a def function is called in a thread that durableq does not know: "

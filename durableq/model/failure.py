@@ -8,12 +8,14 @@ from typing import Any
 
 from durableq.model.hints import hint_of
 from durableq.model.stack import STACK_MAX, cut, leaves, stack_of, text_of
+from durableq.words import errors
 from durableq.words.codec import decode, encode
 from durableq.words.errors import CodecError, StepError, class_path
 
 MESSAGE_MAX = 8 * 1024
 NAME_MAX = 256
 _CLASSES_MAX = 32
+_TEXT = b"T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,24 @@ class Failure:
 
     @classmethod
     def decode(cls, blob: bytes) -> Failure:
-        """What `encode` gave. Raises CodecError when the bytes are damaged."""
+        """What `encode` gave, or a script wrote. Raises CodecError when the bytes are damaged."""
+        if blob[:1] == _TEXT:
+            return cls._of_text(blob)
         stored = decode(blob)
         if not isinstance(stored, dict):
             raise CodecError("stored failure is damaged: it is no map")
         return cls.from_map(stored)
+
+    @classmethod
+    def _of_text(cls, blob: bytes) -> Failure:
+        """What a script wrote, which has no codec: `T`, the name of one of our errors, a line's end, the message."""
+        name, _, message = blob[1:].decode("utf-8", "replace").partition("\n")
+        kind = getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            classes = tuple(class_path(base) for base in kind.__mro__ if issubclass(base, BaseException))
+        else:
+            classes = (cut(name, NAME_MAX),)
+        return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), "", classes)
 
 
 def _message(error: BaseException) -> str:

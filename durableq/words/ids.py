@@ -93,6 +93,23 @@ def tick_run_id(function_id: str, trigger_key: str, tick_ms: int, shard: int) ->
     return run_id(f"{tick_ms}-{trigger_key}", function_id, shard)
 
 
+def child_run_id(parent_run: str, step_key: str, function_id: str) -> str:
+    """The id of the run that this step of this run invokes: the same however often it is asked for.
+
+    It sorts with its parent and lies on its shard; no event's run has the same, since none has a run id for an entry.
+    """
+    digest = blake2b(f"{parent_run}\0{step_key}\0{function_id}".encode(), digest_size=9).digest()
+    return parent_run[:12] + _base32(int.from_bytes(digest), 14)
+
+
+def started_run_id(token: str, function_id: str, at_ms: int, shard: int) -> str:
+    """The id of a run that somebody outside starts. `token` is his own, so what he sends twice is one run; `at_ms` is when.
+
+    No event's run has the same, since a place in the stream has no token in it.
+    """
+    return run_id(f"{at_ms}-t{token}", function_id, shard)
+
+
 def is_run_id(value: str) -> bool:
     """Whether this is written like a run id."""
     return bool(_RUN_ID.match(value))
