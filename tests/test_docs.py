@@ -130,6 +130,11 @@ def test_the_python_in_a_page_is_executed(page: Path) -> None:
     assert code.count("\n") > 1
     module = types.ModuleType("page")
     exec(compile(code, str(page), "exec"), module.__dict__)
+    tests = [value for name, value in vars(module).items() if name.startswith("test_")]
+    for test in tests:  # a page may bring tests of its own, of what needs more than its events
+        test()
+    if tests:
+        return
     for app in (value for value in vars(module).values() if isinstance(value, dq.App)):
         assert app.functions
         with TestEnv(app) as env:
