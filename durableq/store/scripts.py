@@ -6,6 +6,7 @@ A header is the comment at the top of a file, `-- field: text` with continuation
     -- transition: RUNNING -> WAITING, …             rows of model/run.py's TRANSITIONS
     -- keys: meta, run(id), …                        names of keys.py; a family becomes a function
     -- include: holds, …                             files of lua/lib, one function each
+    -- rarely: answer_parent, …                      the same, of what few calls need: made when it is first called
     -- args: lease_id:str, limit:int                 bound to locals, ints as numbers
     -- items: id:str, epoch:int                      a repeated group; read by `item(i)`, counted by ITEMS
     -- admission: …                                  may be refused when memory is full (else: goes through)
@@ -14,22 +15,37 @@ A header is the comment at the top of a file, `-- field: text` with continuation
 
 What the loader writes before the body: the base key, the identity check (STATE_LOST), the clock (server time, or the
 override that tests pass), the write that lets a script through when memory is full, the bindings, the includes.
+
+Redis compiles a script once, but each call makes its functions and keys anew, at 0.2 us each. So what a call needs rarely stands
+with all that it needs itself, keys too, inside one function: a hundred runs that end are not to pay for what only a child's end does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
 from durableq.store.keys import BY_NAME, GROUP
 
 PRELUDE: Final = "prelude.lua"
-_FIELDS: Final = ("transition", "keys", "include", "args", "items", "admission", "identity", "returns", "errors")
+_FIELDS: Final = (
+    "transition",
+    "keys",
+    "include",
+    "rarely",
+    "args",
+    "items",
+    "admission",
+    "identity",
+    "returns",
+    "errors",
+)
 _ARGUMENT = re.compile(r"([a-z_]+):(str|int|bytes)\Z")
 _KEY = re.compile(r"([a-z_]+)(?:\(([a-z]+)\))?\Z")
 
@@ -47,6 +63,7 @@ class Header:
     transitions: tuple[str, ...]
     keys: tuple[str, ...]
     includes: tuple[str, ...]
+    rarely: tuple[str, ...]
     args: tuple[tuple[str, str], ...]
     items: tuple[tuple[str, str], ...]
     admission: bool
@@ -100,6 +117,7 @@ def parse_header(name: str, text: str) -> Header:
         transitions=_names(fields.get("transition", "")),
         keys=tuple(_key(name, text) for text in _names(fields.get("keys", ""))),
         includes=_names(fields.get("include", "")),
+        rarely=_names(fields.get("rarely", "")),
         args=tuple(_argument(name, text) for text in _names(fields.get("args", ""))),
         items=tuple(_argument(name, text) for text in _names(fields.get("items", ""))),
         admission="admission" in fields,
@@ -130,9 +148,10 @@ def _argument(script: str, text: str) -> tuple[str, str]:
 
 
 def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str]], prelude: str) -> str:
-    includes = _with_dependencies(header, library)
+    at_once = _needed(header.name, header.includes, library)
+    used = [*at_once, *_needed(header.name, _rare(header, at_once, library), library, rarely=True)]
     keys = dict.fromkeys(header.keys)
-    for name in includes:
+    for name in used:
         keys.update(dict.fromkeys(library[name][0].keys))
     missing = [key for key in keys if key not in header.keys]
     if missing:
@@ -140,8 +159,9 @@ def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str
     hidden = [name for name, _ in (*header.args, *header.items) if name in header.keys]
     if hidden:
         raise HeaderError(f"{header.name}.lua: its argument {hidden[0]} would hide the key of that name")
+    always = _mentioned(keys, "\n".join([*(library[name][1] for name in at_once), body]))
     lines = ["local BASE, GROUP = KEYS[1], '" + GROUP + "'"]
-    lines += [_binding(name) for name in ("meta", "scratch", *(key for key in keys if key not in ("meta", "scratch")))]
+    lines += [_binding(name) for name in dict.fromkeys(("meta", "scratch", *always))]
     lines.append(_prelude(prelude, header))
     for index, (name, kind) in enumerate(header.args, start=3):
         lines.append(f"local {name} = " + (f"tonumber(ARGV[{index}])" if kind == "int" else f"ARGV[{index}]"))
@@ -156,9 +176,85 @@ def _composed(header: Header, body: str, library: Mapping[str, tuple[Header, str
             "if ITEMS % 1 ~= 0 then return redis.error_reply('ERR ' .. #ARGV .. ' arguments do not fit the items') end"
         )
         lines.append(f"local function item(i) local at = {first} + (i - 1) * {width} return {', '.join(values)} end")
-    lines += [library[name][1] for name in includes]
+    late_keys = [key for key in keys if key not in always]
+    lines += _definitions(header, at_once, late_keys, library)
     lines.append(body)
     return "\n".join(lines)
+
+
+def _definitions(
+    header: Header, at_once: list[str], late_keys: list[str], library: Mapping[str, tuple[Header, str]]
+) -> list[str]:
+    """Every include, each behind what it needs; what is needed rarely as a function that makes itself."""
+    lines: list[str] = []
+    begun: set[str] = set()
+
+    def define(name: str) -> None:
+        if name in begun:
+            return
+        begun.add(name)
+        late = name not in at_once
+        needs = _needed(name, (name,), library, rarely=True) if late else []
+        for other in (*needs, *library[name][0].includes, *library[name][0].rarely):
+            if not late or other in at_once:
+                define(other)
+        inner = [library[one][1] for one in needs if one not in at_once]
+        lines.append(_made_late(name, inner, late_keys) if late else library[name][1])
+
+    for name in (*header.includes, *header.rarely):
+        define(name)
+    return lines
+
+
+def _made_late(name: str, definitions: list[str], keys: list[str]) -> str:
+    """A function that defines itself, and what it needs, when it is first called."""
+    inner = "\n".join(definitions)
+    bindings = [_binding(key) for key in _mentioned(keys, inner)]
+    made = f"{name}_made"
+    return "\n".join(
+        [
+            f"local {made}",
+            f"local function {name}(...)",
+            f"if not {made} then",
+            *bindings,
+            inner,
+            f"{made} = {name}",
+            "end",
+            f"return {made}(...)",
+            "end",
+        ]
+    )
+
+
+def _mentioned(keys: Iterable[str], text: str) -> list[str]:
+    words = set(re.findall(r"[a-z_]+", text))
+    return [key for key in keys if key in words]
+
+
+def _rare(header: Header, at_once: list[str], library: Mapping[str, tuple[Header, str]]) -> list[str]:
+    """What this script and its includes need rarely, and nothing of it needs at once."""
+    found = dict.fromkeys(chain(header.rarely, *(library[name][0].rarely for name in at_once)))
+    return [name for name in found if name not in at_once]
+
+
+def _needed(
+    wanted_by: str, names: Iterable[str], library: Mapping[str, tuple[Header, str]], *, rarely: bool = False
+) -> list[str]:
+    """These, each behind what it includes; with `rarely` also behind what it needs rarely."""
+    ordered: list[str] = []
+
+    def add(name: str, wanted_by: str) -> None:
+        if name not in library:
+            raise HeaderError(f"{wanted_by}.lua: no include {name!r} in lua/lib")
+        header = library[name][0]
+        for inner in (*header.includes, *(header.rarely if rarely else ())):
+            add(inner, name)
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in names:
+        add(name, wanted_by)
+    return ordered
 
 
 def _prelude(text: str, header: Header) -> str:
@@ -180,22 +276,6 @@ def _binding(name: str) -> str:
     if key.argument:
         return f"local function {name}(argument) return BASE .. '{key.suffix}' .. argument end"
     return f"local {name} = BASE .. '{key.suffix}'"
-
-
-def _with_dependencies(header: Header, library: Mapping[str, tuple[Header, str]]) -> list[str]:
-    ordered: list[str] = []
-
-    def add(name: str, wanted_by: str) -> None:
-        if name not in library:
-            raise HeaderError(f"{wanted_by}.lua: no include {name!r} in lua/lib")
-        for inner in library[name][0].includes:
-            add(inner, name)
-        if name not in ordered:
-            ordered.append(name)
-
-    for name in header.includes:
-        add(name, header.name)
-    return ordered
 
 
 def load_scripts() -> Mapping[str, Script]:

@@ -246,5 +246,15 @@ def test_a_header_that_breaks_the_grammar_is_refused(text: str, complaint: str) 
         parse_header("a", text)
 
 
+def test_what_a_script_needs_rarely_is_made_only_when_it_is_called() -> None:
+    text = SCRIPTS["finish_runs"].text
+    at_once, _, rarely = text.partition("local answer_parent_made\n")
+    assert "local signals = " not in at_once, "a key that only a child's end needs"
+    inner, _, after = rarely.partition("answer_parent_made = answer_parent\n")
+    assert "local signals = " in inner
+    assert "local function end_wait(" in inner
+    assert "local function end_wait(" not in at_once + after
+
+
 def _without_header(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))

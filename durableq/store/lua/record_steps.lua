@@ -1,7 +1,8 @@
 -- record_steps: write what steps came to, first write wins.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers, idle, heard(event), waits(bucket), signals
--- include: alive, holds, newer, end_alone, wait_of, unfile
+-- include: alive, holds, newer, end_alone
+-- rarely: wait_of, unfile
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, result:bytes
 -- returns: server time in ms, then per item: its number, if it was written now and nothing else is newer; or number, its time

@@ -1,6 +1,7 @@
 -- route_events: create the runs that the entries (after, upto] start, and move the cursor from after to upto.
 -- transition: ABSENT -> QUEUED, ABSENT -> WAITING
--- include: app_of, offer, ring_timers, note_fault, dress_run
+-- include: app_of, offer, ring_timers
+-- rarely: note_fault, dress_run
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id)
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int

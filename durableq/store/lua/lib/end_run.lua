@@ -1,6 +1,7 @@
 -- end_run(id, fn, state, out, v, ended, touched): make a run final: state, output. The caller has checked the guard.
 -- keys: meta, run(id), output(id), steps(id), history(id), news(id), void, inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell
--- include: answer_parent, tell_watchers, echo
+-- include: echo
+-- rarely: answer_parent, tell_watchers
 -- v: {bytes so far, pending timers, outside flag, k}. Returns the change of the bytes kept.
 -- `ended` collects what list_ended() must be called with, `touched` what offer() must be, once, for all runs that a script ends.
 -- What hangs on a final run (waits, listeners, awaited children) is void from here on; a run that has any is listed in `void` and swept within seconds.
