@@ -120,6 +120,7 @@ NAMES: Final = [
     *_rows("remote_state_middleware", told="InMemoryDriver S3Driver"),
     *_rows(
         "system events",
-        told="inngest/function.finished inngest/function.failed inngest/function.cancelled inngest/function.invoked inngest/scheduled.timer",
+        told="""inngest/function.finished inngest/function.failed inngest/function.cancelled inngest/function.invoked
+            inngest/scheduled.timer""",
     ),
 ]
