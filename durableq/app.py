@@ -11,10 +11,12 @@ from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.backoff import Backoff
+from durableq.model.cancelling import CancelOn, Timeouts
 from durableq.model.config import Place
 from durableq.model.event import Event
-from durableq.model.function import Function, check_options
+from durableq.model.function import ON_FAILURE, Function, Options, check_options, failed_trigger
 from durableq.model.limits import Limits
+from durableq.model.retry import DEFAULT_RETRIES
 from durableq.model.trigger import Trigger
 from durableq.sync import SyncClient
 from durableq.typing_of_handlers import event_type_of
@@ -24,13 +26,11 @@ from durableq.words.ids import check_id
 
 R = TypeVar("R")
 
-RETRIES = 4
-
 
 class Declare:
     """What `app.function(…)` returns: takes the handler, gives the Function."""
 
-    def __init__(self, app: App, options: tuple[Any, ...]) -> None:
+    def __init__(self, app: App, options: Options) -> None:
         self._app = app
         self._options = options
 
@@ -39,7 +39,7 @@ class Declare:
     @overload
     def __call__(self, handler: Callable[[SyncContext[Any]], R]) -> Function[R]: ...
     def __call__(self, handler: Callable[..., Any]) -> Function[Any]:
-        return self._app._declare(handler, *self._options)
+        return self._app._declare(handler, self._options)
 
 
 @familiar
@@ -100,8 +100,11 @@ class App:
         id: str,
         *,
         triggers: Trigger | Sequence[Trigger],
-        retries: int = RETRIES,
+        retries: int = DEFAULT_RETRIES,
         backoff: Backoff | None = None,
+        cancel_on: CancelOn | Sequence[CancelOn] = (),
+        timeouts: Timeouts | None = None,
+        on_failure: Callable[[Context[Any]], Any] | Callable[[SyncContext[Any]], Any] | None = None,
         name: str | None = None,
     ) -> Declare:
         """Declare a function: `@app.function("process-order", triggers=[EventTrigger("order/created")])`.
@@ -111,12 +114,20 @@ class App:
             triggers: What starts a run; an event starts at most one run of a function.
             retries: 0 to 20, per step, and for the code between steps: 4 means 5 attempts.
             backoff: The delays between attempts; None for the table 15 s, 30 s, 1 m, 2 m, 5 m, 10 m … with jitter.
+            cancel_on: Events that cancel its runs, at most 5.
+            timeouts: When a run is cancelled that has not begun or not ended.
+            on_failure: What is executed when a run has failed for good: a `def` or `async def` function of a context, whose
+                event is `durableq/function.failed`. It is a function of its own, `<id>:on-failure`, with runs, steps and
+                retries of its own. A run that was cancelled has not failed.
             name: For people; the id by default.
 
         Raises:
             ConfigError: An option breaks a rule; the message names the option, the rule and the value.
         """
-        return Declare(self, check_options(id, triggers, retries, backoff, name))
+        options = check_options(id, triggers, retries, backoff, name, cancel_on, timeouts, on_failure)
+        if on_failure is not None:
+            event_type_of(on_failure, f"function {options.id!r}: on_failure")
+        return Declare(self, options)
 
     async def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         """Accept one event or a list; see `Client.send`."""
@@ -155,43 +166,44 @@ class App:
         if self._client is not None:
             self._client._move_to(Place(redis_url, namespace))  # the same object: others may hold it
 
-    def _declare(
-        self,
-        handler: Callable[..., Any],
-        function_id: str,
-        triggers: tuple[Trigger, ...],
-        retries: int,
-        backoff: Backoff | None,
-        name: str,
-    ) -> Function[Any]:
-        where = f"function {function_id!r}"
+    def _declare(self, handler: Callable[..., Any], options: Options) -> Function[Any]:
+        where = f"function {options.id!r}"
         if isinstance(handler, Function):
             raise ConfigError(
                 f"{where}: {handler.full_id} is declared already; give its handler a second decorator of its own"
             )
         if not callable(handler):
             raise ConfigError(f"{where}: the decorator must stand above a function, not above {handler!r}")
-        origin = _origin(handler)
-        known = self._functions.get(function_id)
+        declared = self._made(handler, options, where)
+        known = self._functions.get(options.id)
         if known is not None:
             raise ConfigError(
-                f"{where} is declared twice in app {self.id!r}: at {known.origin} and at {origin}. Give one another id"
+                f"{where} is declared twice in app {self.id!r}: at {known.origin} and at {declared.origin}. Give one another id"
             )
-        declared = Function(
-            id=function_id,
+        self._functions[declared.id] = declared
+        if options.on_failure is not None:
+            failing = Options(
+                options.id + ON_FAILURE, (failed_trigger(self.id, options.id),), name=f"{options.name} (on failure)"
+            )
+            self._functions[failing.id] = self._made(options.on_failure, failing, f"{where}: on_failure")
+        return declared
+
+    def _made(self, handler: Callable[..., Any], options: Options, where: str) -> Function[Any]:
+        return Function(
+            id=options.id,
             app_id=self.id,
             handler=handler,
-            triggers=triggers,
-            retries=retries,
-            backoff=backoff,
-            name=name,
+            triggers=options.triggers,
+            retries=options.retries,
+            backoff=options.backoff,
+            name=options.name,
             is_async=inspect.iscoroutinefunction(handler),
             limits=self._limits,
-            origin=origin,
+            origin=_origin(handler),
             event_type=event_type_of(handler, where),
+            cancel_on=options.cancel_on,
+            timeouts=options.timeouts,
         )
-        self._functions[function_id] = declared
-        return declared
 
 
 def _check_include(app_id: str, include: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.words.errors import ConfigError
+from durableq.words.shown import shown
 
 
 def event_type_of(handler: Callable[..., Any], where: str) -> Any:
@@ -43,7 +44,12 @@ def event_type_of(handler: Callable[..., Any], where: str) -> Any:
 
 
 def _first_parameter(handler: Callable[..., Any], where: str) -> inspect.Parameter:
-    parameters = list(inspect.signature(handler).parameters.values())
+    try:
+        parameters = list(inspect.signature(handler).parameters.values())
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{where}: Python cannot say what {shown(handler)} takes: wrap it in a function(ctx)"
+        ) from None
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     takes_one = bool(parameters) and parameters[0].kind in (
         inspect.Parameter.POSITIONAL_ONLY,

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from durableq.model.backoff import Backoff
+from durableq.model.cancelling import CancelOn, Timeouts, check_cancel_on, check_timeouts
 from durableq.model.limits import Limits
-from durableq.model.retry import check_retries
+from durableq.model.retry import DEFAULT_RETRIES, check_retries
+from durableq.model.system import FAILED
 from durableq.model.trigger import CronTrigger, EventTrigger, Trigger
 from durableq.words import codec
 from durableq.words.errors import ConfigError
 from durableq.words.familiar import familiar
 from durableq.words.ids import check_id
+from durableq.words.shown import shown
 
 R = TypeVar("R")
 
 TRIGGERS_MAX = 10
 NAME_MAX = 256
+
+ON_FAILURE: Final = ":on-failure"
+"""What the id of a function's failure handler ends with. No user's id has a colon."""
 
 
 @familiar
@@ -39,6 +45,8 @@ class Function(Generic[R]):
     """Where the code stands, `module:line`, for messages."""
     event_type: Any = field(default=None)
     """T of `Context[T]`, by which the event's data is validated; None for plain dicts."""
+    cancel_on: tuple[CancelOn, ...] = ()
+    timeouts: Timeouts | None = None
 
     @property
     def full_id(self) -> str:
@@ -49,21 +57,43 @@ class Function(Generic[R]):
 
     def declaration(self) -> bytes:
         """What the registry stores of it: everything that routing and screens need, nothing that executes."""
-        return codec.encode(
-            {
-                "id": self.id,
-                "name": self.name,
-                "triggers": [trigger.to_map() for trigger in self.triggers],
-                "retries": self.retries,
-                "backoff": None if self.backoff is None else self.backoff.to_map(),
-            },
-            what=f"function {self.full_id}",
-        )
+        declared = {
+            "id": self.id,
+            "name": self.name,
+            "triggers": [trigger.to_map() for trigger in self.triggers],
+            "retries": self.retries,
+            "backoff": None if self.backoff is None else self.backoff.to_map(),
+        }
+        if self.cancel_on:
+            declared["cancel_on"] = [one.to_map() for one in self.cancel_on]
+        if self.timeouts is not None:
+            declared["timeouts"] = self.timeouts.to_map()
+        return codec.encode(declared, what=f"function {self.full_id}")
+
+
+class Options(NamedTuple):
+    """What was given to `app.function`, checked."""
+
+    id: str
+    triggers: tuple[Trigger, ...]
+    retries: int = DEFAULT_RETRIES
+    backoff: Backoff | None = None
+    name: str = ""
+    cancel_on: tuple[CancelOn, ...] = ()
+    timeouts: Timeouts | None = None
+    on_failure: Callable[..., Any] | None = None
 
 
 def check_options(
-    function_id: object, triggers: object, retries: object, backoff: object, name: object
-) -> tuple[str, tuple[Trigger, ...], int, Backoff | None, str]:
+    function_id: object,
+    triggers: object,
+    retries: object,
+    backoff: object,
+    name: object,
+    cancel_on: object = (),
+    timeouts: object = None,
+    on_failure: object = None,
+) -> Options:
     """Validate a declaration. Raises ConfigError naming the option, the rule and the value."""
     checked_id = check_id("function id", function_id)
     where = f"function {checked_id!r}"
@@ -71,7 +101,33 @@ def check_options(
         raise ConfigError(f"{where}: backoff must be Backoff.exponential(…), .fixed(…) or .table(…), not {backoff!r}")
     if name is not None and (not isinstance(name, str) or not 1 <= len(name) <= NAME_MAX):
         raise ConfigError(f"{where}: name must be text of 1 to {NAME_MAX} characters, not {name!r}")
-    return checked_id, _check_triggers(where, triggers), check_retries(retries, where), backoff, name or checked_id
+    return Options(
+        checked_id,
+        _check_triggers(where, triggers),
+        check_retries(retries, where),
+        backoff,
+        name or checked_id,
+        check_cancel_on(where, cancel_on),
+        check_timeouts(where, timeouts),
+        _check_on_failure(where, on_failure),
+    )
+
+
+def failed_trigger(app_id: str, function_id: str) -> EventTrigger:
+    """What starts a function's failure handler."""
+    # Ids have no quotes.
+    return EventTrigger(FAILED, if_=f"event.data.app_id == '{app_id}' && event.data.function_id == '{function_id}'")
+
+
+def _check_on_failure(where: str, handler: object) -> Callable[..., Any] | None:
+    if isinstance(handler, Function):
+        raise ConfigError(
+            f"{where}: on_failure is {handler.full_id}, which is declared already: give on_failure a plain function(ctx), or "
+            f"give {handler.id!r} a trigger, EventTrigger({FAILED!r})"
+        )
+    if handler is not None and (not callable(handler) or isinstance(handler, type)):
+        raise ConfigError(f"{where}: on_failure must be a function(ctx), not {shown(handler)}")
+    return handler
 
 
 def _check_triggers(where: str, triggers: object) -> tuple[Trigger, ...]:
