@@ -22,6 +22,7 @@ from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.memo import MemoKind
 from durableq.model.signal import Signal
+from durableq.words.familiar import familiar
 from durableq.words.periods import Duration, to_ms, when_ms
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _ATTEMPTED = ("retries", "timeout_ms", "backoff")
 """Options that verbs without, and with, a body of ours have a use for."""
 
 
+@familiar
 class Step:
     """The verbs of `ctx.step`. A step is recorded once under its id; used again in a run, an id counts up by itself."""
 

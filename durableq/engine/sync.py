@@ -41,6 +41,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 
 
+@familiar
 class SyncStep:
     """The verbs of `ctx.step` in `def` functions. As `Step`, blocking; each may raise RunInterrupt, to be let pass."""
 

@@ -68,7 +68,7 @@ NAMES: Final = [
     *_rows("ctx.step.sleep_until", keyword="step_id until"),
     *_rows("ctx.step.wait_for_event", same="event timeout", keyword="step_id if_exp"),
     *_rows("ctx.step.send_event", same="events", keyword="step_id"),
-    *_rows("ctx.step.invoke", same="data timeout", keyword="step_id v", told="function"),
+    *_rows("ctx.step.invoke", same="function data timeout", keyword="step_id v"),
     *_rows("ctx.step.invoke_by_id", told="step_id function_id app_id data timeout v"),
     *_rows("ctx.step.ai", told="infer"),
     *_rows("Batch", told="max_size timeout key if_exp"),
