@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from durableq.engine.environment import Environment
 from durableq.engine.port import EventWait, Invocation, News, NewWait, Recorded, SignalWait, StepNote
@@ -28,9 +28,6 @@ from durableq.words.clock import ServerClock
 from durableq.words.errors import CodecError
 from durableq.words.periods import format_ms
 from durableq.words.telemetry import Log
-
-CANCELLED: Final = "cancelled: "
-"""How the reason begins for which a cancelled run is dropped."""
 
 Wait = TypeVar("Wait", EventWait, SignalWait, Invocation)
 
@@ -84,11 +81,6 @@ class NarratedRun(RunInHand):
                 self._log.info("step.answered", step=step, by=_answer(memo, what))
         super().deliver(news)
 
-    def drop(self, reason: str) -> None:
-        if reason.startswith(CANCELLED):
-            self._log.info("run.cancelled", why=reason.removeprefix(CANCELLED))
-        super().drop(reason)
-
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         suspended = super().suspend(seen, waits)
 
@@ -123,6 +115,9 @@ class NarratedRun(RunInHand):
                 )
             case _:
                 pass
+
+    def _tell_cancelled(self, why: str) -> None:
+        self._log.info("run.cancelled", why=why)
 
     def _tell_failed(self, failure: Failure) -> None:
         error, at = f"{failure.name}: {failure.message}", own_line(failure.stack)

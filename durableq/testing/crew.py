@@ -43,6 +43,8 @@ class Crew:
         self._at_once = at_once
         self.turns = 0
         """How many turns of runs have begun."""
+        self.did = False
+        """Whether the last round routed, delivered or claimed anything."""
         self._worker: _Member | None = None
         self._alone: _Member | None = None
         self._suspects = False
@@ -55,7 +57,7 @@ class Crew:
     async def round(self) -> bool:
         """Claim, route, execute for a moment, replace who has died. Returns whether there was anything to do."""
         before = self._executing()
-        did = await self._turn()
+        self.did = await self._turn()
         executing = self._executing()
         if executing:
             fresh = executing - before
@@ -65,12 +67,12 @@ class Crew:
         for member in self._members:
             if member.death is not None:
                 await self._bury(member)
-        return did or bool(executing)
+        return self.did or bool(executing)
 
     async def _turn(self) -> bool:
         assert self._worker is not None
         worker = self._worker.worker
-        worker.hand.places = worker.hand.executing + self._at_once
+        worker.hand.places = worker.hand.places - worker.hand.room + self._at_once
         did = await worker.round()
         if self._suspects and self._alone is None:
             self._alone = await self._hire(alone=True)

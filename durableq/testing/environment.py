@@ -11,6 +11,8 @@ from typing import Any, Final, Self, TypeVar
 
 from durableq.app import App
 from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.services.views import RunView
 from durableq.testing.clock import length_ms, starting_ms
 from durableq.testing.errors import EnvFailure
 from durableq.testing.looking import in_loop
@@ -67,6 +69,26 @@ class TestEnv(Looks):
         """Send an event, a list of them, or `name, data`. Returns the events' ids. Nothing executes yet."""
         given = self._events_given(events, data)
         return self._wait("send(…)", self._stage.send(given))
+
+    def invoke(self, function: str | Function[Any], data: Any = None, /) -> str:
+        """Start a run of a function, without an event, with this data. Returns its id, for `env.run(id)`. Nothing executes yet.
+
+        Raises:
+            ConfigError: It names no one function of this environment.
+            EventError: The data cannot be taken.
+        """
+        return self._wait("invoke(…)", self._stage.invoke(self._full_id(function), data))
+
+    def send_signal(self, signal: str, data: Any = None, /) -> str | None:
+        """Give a signal to the run that waits for it. Returns that run's id; None when nobody waits."""
+        return self._wait("send_signal(…)", self._stage.send_signal(signal, data))
+
+    def cancel(self, run: RunView | str, /) -> bool:
+        """Cancel a run, and the children that it awaits. Returns whether this did it: False if the run had ended before.
+
+        Raises RunNotFound.
+        """
+        return self._wait("cancel(…)", self._stage.cancel(_id_of(run)))
 
     def run_until_idle(self) -> None:
         """Execute what is due now, and what comes of it, until nothing is left to do without time passing."""
@@ -162,6 +184,18 @@ class AsyncTestEnv(Looks):
         """As `TestEnv.send`."""
         return await self._stage.send(self._events_given(events, data))
 
+    async def invoke(self, function: str | Function[Any], data: Any = None, /) -> str:
+        """As `TestEnv.invoke`."""
+        return await self._stage.invoke(self._full_id(function), data)
+
+    async def send_signal(self, signal: str, data: Any = None, /) -> str | None:
+        """As `TestEnv.send_signal`."""
+        return await self._stage.send_signal(signal, data)
+
+    async def cancel(self, run: RunView | str, /) -> bool:
+        """As `TestEnv.cancel`."""
+        return await self._stage.cancel(_id_of(run))
+
     async def run_until_idle(self) -> None:
         """As `TestEnv.run_until_idle`."""
         await self._stage.settle()
@@ -173,3 +207,11 @@ class AsyncTestEnv(Looks):
     async def run_to_end(self, *, at_most: Duration = AT_MOST) -> None:
         """As `TestEnv.run_to_end`."""
         await self._stage.run_to_end(length_ms("run_to_end at_most", at_most))
+
+
+def _id_of(run: RunView | str) -> str:
+    if isinstance(run, RunView):
+        return run.id
+    if not isinstance(run, str):
+        raise ConfigError(f"cancel takes a run or its id, not {run!r}")
+    return run

@@ -11,7 +11,7 @@ from durableq.model.event import Event, decode_event
 from durableq.model.expressions.suggestions import did_you_mean
 from durableq.model.function import Function
 from durableq.model.run import State
-from durableq.services.views import RunView, run_view
+from durableq.services.views import RunView, run_view, whole_view
 from durableq.store.calls import Calls
 from durableq.store.events import read_entries
 from durableq.store.reads import Reads
@@ -42,6 +42,13 @@ class Looks:
         views = self._stage.look(self._views)
         place = self._stage.functions
         return sorted(views, key=lambda run: (run.created_at_ms, place.get(run.function, 0), run.id))
+
+    def run(self, id: str, /) -> RunView:
+        """One run, by its id: what `invoke` returned, or a step's `awaited.run`. Raises RunNotFound."""
+        found = self._stage.look(lambda calls: whole_view(Reads(calls), id))
+        if found is None:
+            raise RunNotFound(f"no run {id!r} in this environment")
+        return found
 
     @property
     def only_run(self) -> RunView:
@@ -157,7 +164,8 @@ class Looks:
         reads = Reads(calls)
         rows = await reads.newest(list(self._stage.functions), list(State), RUNS_MAX)
         found = [await reads.details(row.id) for row in rows]
-        return [run_view(details) for details in found if details is not None]
+        states = {row.id: row.state for row in rows}
+        return [run_view(details, states) for details in found if details is not None]
 
     def _full_id(self, function: str | Function[Any]) -> str:
         wanted = function if isinstance(function, str) else function.full_id

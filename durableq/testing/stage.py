@@ -14,10 +14,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 from durableq.app import App
 from durableq.model.cron import TICK_NAME
 from durableq.model.event import Event, read_head
+from durableq.model.invoking import encode_invoked
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
+from durableq.services.cancelling import cancel, check_there
 from durableq.services.committer import Retention
 from durableq.services.sender import Prepared, send
+from durableq.services.signalling import give, prepare_signal
+from durableq.services.starting import SHARD, Start, Starter
 from durableq.services.ticker import Ticker
 from durableq.services.waker import Waker
 from durableq.store.calls import Calls
@@ -38,11 +42,15 @@ from durableq.testing.rescue import Rescue
 from durableq.testing.server import MemoryServer
 from durableq.testing.stubs import Stubs
 from durableq.testing.sweep import Sweep
+from durableq.testing.waiting import Waiting
 from durableq.words.clock import SystemClock
+from durableq.words.ids import started_run_id
 from durableq.words.telemetry import get_log
 
 T = TypeVar("T")
 
+AT_ONCE_S: Final = 10.0
+"""A server in this process answers while it is asked."""
 LEFT_MAX: Final = 1000
 TURNS_MAX: Final = 50_000
 """At one moment of virtual time: ten times what the largest `send` starts."""
@@ -76,6 +84,8 @@ class Stage:
         self._calls: Calls | None = None
         self._duties: list[Duty] = []
         self._begun = self._ended = False
+        self._waiting = Waiting(self.settle, lambda: self._loop)
+        self._invoked = self._last_invoked_ms = 0
 
     def begin(self) -> None:
         """From here on the apps' clients send here."""
@@ -83,7 +93,7 @@ class Stage:
         if self._begun:
             raise EnvError("this environment has begun already: make another one")
         self._begun = True
-        self._restore = [app.client._go_through(self._server.calls) for app in self.apps]
+        self._restore = [app.client._go_through(self._server.calls, self._waiting.turn) for app in self.apps]
 
     # --- verbs
 
@@ -117,9 +127,35 @@ class Stage:
         prepared = Prepared(events, self.apps[0].client._limits, self.clock)
         return await send(Events(await self.opened()), prepared)
 
+    async def invoke(self, function: str, data: Any) -> str:
+        """Start a run, which nothing executes yet, and return its id."""
+        calls = await self.opened()
+        self._invoked += 1
+        # As events are: what is started at one moment is in order.
+        self.clock.move_to(self._last_invoked_ms + 1)
+        self._last_invoked_ms = self.clock.now_ms
+        run_id = started_run_id(f"test {self._invoked}", function, self.clock.now_ms, SHARD)
+        given = encode_invoked(function, run_id, data, self.apps[0].client._limits, self._wanted(function))
+        await Starter(calls, "").start(Start(run_id, function, given), AT_ONCE_S)
+        return run_id
+
+    async def send_signal(self, signal: str, data: Any) -> str | None:
+        given = prepare_signal(signal, data, self.apps[0].client._limits)
+        return await give(await self.opened(), given, AT_ONCE_S)
+
+    async def cancel(self, run_id: str) -> bool:
+        """Whether it is cancelled by this. Raises RunNotFound."""
+        found = await cancel(await self.opened(), [run_id], "env.cancel")
+        check_there(found, namespace_of(self.apps))
+        return found[0].cancelled
+
     async def settle(self) -> None:
         """Execute until nothing is due at this time. Raises EnvFailure when code executes for too long, or never rests."""
         await self.opened()
+        with self._waiting.turning():
+            await self._settle()
+
+    async def _settle(self) -> None:
         progress, since_s = self._crew.progress, time.monotonic()
         turns_max = self._crew.turns + TURNS_MAX
         while True:
@@ -131,6 +167,7 @@ class Stage:
             fired = await self._fire_due()
             if not await self._crew.round() and not fired:
                 return
+            self._waiting.turned(len(self._crew.in_hand()), did=fired or self._crew.did)
             if fired or self._crew.progress != progress:
                 progress, since_s = self._crew.progress, time.monotonic()
             elif time.monotonic() - since_s > self._patience_s:
@@ -202,6 +239,11 @@ class Stage:
         return at_once(ask)
 
     # --- within
+
+    def _wanted(self, full_id: str) -> Any:
+        """The type of the data that a function's context names."""
+        functions = [function for app in self.apps for function in app.functions.values()]
+        return next(function.event_type for function in functions if function.full_id == full_id)
 
     async def _next_due_ms(self) -> int | None:
         times = [at_ms for duty in self._duties if (at_ms := await duty.next_at_ms()) is not None]
