@@ -120,6 +120,7 @@ class Worker:
             logger=log,
             on_body=self._note_doing if duties.alone else None,
         )
+        self.environment.abandoned.on_left = self.hand.left
         self._doubt = Doubt(self.environment, self._leases, self.lease_lost, log)
         self._committer = Committer(
             self._runs,
@@ -190,7 +191,7 @@ class Worker:
         if self._delivering.take_hint():
             routed += await self._deliverer.deliver()
         if self._reconciling.take_hint():
-            await self._reconciler.run_once()
+            await self._reconciler.compare()
         return routed > 0 or self._started > started
 
     @property
@@ -213,7 +214,7 @@ class Worker:
 
     def reconnected(self) -> None:
         """The connection is back: look for strangers, and for what was missed."""
-        self._reconciling.hint()
+        self._compare()
         self._claiming.hint()
         self._events_wait()
 
@@ -230,15 +231,16 @@ class Worker:
     async def stop_claiming(self) -> None:
         """From here on nothing new comes in hand, and a lease that is lost is not followed by another."""
         self._leaving = True
-        # Routing goes on until nothing is heard any more: a ring that a read under way brings wakes nobody else.
+        # Routing goes on until nothing is heard any more: a ring that a read under way brings wakes nobody else. So does
+        # delivering, and the comparison that finds what was cancelled.
         self._listener.leave()
-        await asyncio.gather(*(loop.stop() for loop in (self._claiming, self._delivering, self._reconciling)))
+        await self._claiming.stop()
         if self._lost:
             return
         # A claim may have been under way: what it was given is a stranger here, and others should have it now.
         try:
             async with asyncio.timeout(LEAVING_PATIENCE_S):
-                await self._reconciler.run_once()
+                await self._reconciler.compare()
         except StateLost as lost:
             self._state_lost(lost)
         except (TimeoutError, DurableqError) as error:
@@ -251,7 +253,9 @@ class Worker:
         if self._executions:
             await asyncio.wait(self._executions, timeout=grace_s)
         self.hand.drop_all("this worker is leaving")
-        await asyncio.gather(self._listening.stop(), self._routing.stop())
+        # What is left to deliver, others take up: closing the lease rings for it.
+        loops = (self._listening, self._routing, self._delivering, self._reconciling)
+        await asyncio.gather(*(loop.stop() for loop in loops))
         if self._leasing is not None:
             self._leasing.cancel()
         if not self._lost:
@@ -268,7 +272,16 @@ class Worker:
         lease = new_token()
         duties = self._duties
         now_ms, _ = await self._leases.register_lease(
-            lease, duties.worker, duties.app_ids, duties.release, sorted(duties.functions)
+            lease,
+            duties.worker,
+            duties.app_ids,
+            duties.release,
+            sorted(duties.functions),
+            finish_ms={
+                full_id: function.timeouts.finish_ms
+                for full_id, function in duties.functions.items()
+                if function.timeouts is not None and function.timeouts.finish_ms
+            },
         )
         self._clock.saw(now_ms)
         self._lease = lease
@@ -280,7 +293,7 @@ class Worker:
 
     def _start(self, claimed: Claimed, _alone: bool) -> None:
         held = self._in_hand(
-            claimed, self._committer, self._clock, self.hand, self._log, self._reconciling.hint, self._beginnings
+            claimed, self._committer, self._clock, self.hand, self._log, self._compare, self._beginnings
         )
         self.hand.add(held)
         function = self._duties.functions.get(claimed.function)
@@ -297,7 +310,11 @@ class Worker:
     def _cancelled(self, run_id: str, why: str) -> None:
         held = self.hand.get(run_id)
         if held is not None:
-            held.drop(f"cancelled: {why}")
+            held.cancelled(why)
+
+    def _compare(self) -> None:
+        self._reconciler.ask()
+        self._reconciling.hint()
 
     def _ready(self) -> None:
         self._claiming.hint()
@@ -316,6 +333,9 @@ class Worker:
     def _event_came(self, backlog: Backlog | None) -> None:
         self._router.offer(backlog)
         self._routing.hint()
+        if backlog is None:
+            # It may have been rung for what a worker that left, or died, had still to deliver.
+            self._delivering.hint()
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
         return await send(self._events, Prepared(events, limits, self._host_clock), patience_s=None)

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from durableq.model.cron import crons_of
+from durableq.model.declared import echo_of, timeouts_of
 from durableq.store.calls import Calls
 from durableq.store.records import pairs
 
@@ -28,9 +29,13 @@ class Registry:
         self._calls = calls
 
     async def register_app(self, app: str, release: str, functions: Mapping[str, bytes]) -> Registered:
-        """Make a deployment known. Its functions become the app's if it is the newest, and their cron triggers tick."""
-        items = chain(functions.items(), crons_of(functions).items())
-        version, number, newest = await self._calls.run("register_app", app, release, *chain.from_iterable(items))
+        """Make a deployment known. If it is the newest, its functions become the app's: with their timeouts, and the system
+        events that they listen to; and their cron triggers tick.
+        """
+        items = {**crons_of(functions), **timeouts_of(functions), **echo_of(functions), **functions}
+        version, number, newest = await self._calls.run(
+            "register_app", app, release, *chain.from_iterable(items.items())
+        )
         return Registered(version, number, newest == 1)
 
     async def promote_deployment(self, app: str, release: str) -> bool:

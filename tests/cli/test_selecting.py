@@ -27,6 +27,14 @@ def test_functions_are_chosen_by_short_or_full_id(only: list[str], exclude: list
     assert selected(KNOWN, only, exclude) == left
 
 
+def test_what_is_executed_on_failure_goes_where_its_function_goes() -> None:
+    known = ["shop/pay", "shop/pay:on-failure", "shop/send", "shop/send:on-failure"]
+    assert selected(known, ["pay"], []) == known[:2]
+    assert selected(known, [], ["shop/pay"]) == known[2:]
+    with pytest.raises(ConfigError, match=r"matches no function; there are shop/pay, shop/send$"):
+        selected(known, ["*:on-failure"], [])
+
+
 @pytest.mark.parametrize(
     ("only", "exclude", "rule"),
     [
