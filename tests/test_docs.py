@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,11 +126,12 @@ WITH_PYTHON = [page for page in PAGES if page.name != "testing.md" and "```pytho
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_the_python_in_a_page_is_executed(page: Path) -> None:
+def test_the_python_in_a_page_is_executed(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S))
     assert code.count("\n") > 1
     module = types.ModuleType("page")
-    exec(compile(code, str(page), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look up their annotations
+    exec(compile(code, str(page), "exec", dont_inherit=True), module.__dict__)
     tests = [value for name, value in vars(module).items() if name.startswith("test_")]
     for test in tests:  # a page may bring tests of its own, of what needs more than its events
         test()
