@@ -216,20 +216,18 @@ class Stage:
             ids.update(key.decode().removeprefix(prefix) for key in keys)
             if cursor == b"0":
                 break
-        found = []
-        for run_id in sorted(ids):
-            details = await Reads(calls).details(run_id)
-            if details is not None:
-                found.append(details)
+        found, ordered = [], sorted(ids)
+        for start in range(0, len(ordered), 100):
+            page = await asyncio.gather(*map(Reads(calls).details, ordered[start : start + 100]))
+            found += [details for details in page if details is not None]
         return found
 
     async def ended(self, function: str = "") -> int:
-        """How many runs are completed or failed, of one function or of all."""
+        """How many runs are final, of one function of the app or of all of them."""
         calls = await self.calls()
         lists = await calls.read("SMEMBERS", calls.key("kept"))
-        wanted = [
-            name.decode() for name in lists if not function or name.startswith(f"acceptance/{function}:".encode())
-        ]
+        prefix = f"acceptance/{function}:" if function else "acceptance/"
+        wanted = [name.decode() for name in lists if name.startswith(prefix.encode())]
         return sum([await calls.read("ZCARD", calls.key("done", name)) for name in wanted])
 
     async def all_end(self, *, within_s: float, count: int | None = None) -> None:

@@ -6,6 +6,7 @@ started again as a platform does. Then all of it is left in peace until every ru
 
   every accepted event has exactly one run, completed or failed as its program says;
   no body of a step began after its result was recorded;
+  runs that wait ended as what was done to them allows (scripts/ledger has more of them);
   no process left of its own accord, and none logged an error that no fault explains.
 
 Exit code 1 if any is not. The seed draws the same faults again; processes and clocks do not repeat.
@@ -23,11 +24,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.acceptance.harness import Stage, until
+from tests.acceptance.harness import APP, Stage, until
 from tests.chaos import account
-from tests.chaos.faults import FAULTS, Fray
+from tests.chaos.faults import Fray, deal
 from tests.chaos.producers import Sending, produce
 from tests.chaos.troupe import Troupe
+from tests.ledger.names import APP_ID
+from tests.ledger.play import LEDGER_APP, Play, of_app
 from tests.servers import KINDS, ServerPool
 
 SHORT_MINUTES = 0.75
@@ -46,6 +49,9 @@ def main() -> None:
         "--seed", type=int, default=None, help="of what is sent and dealt (default: drawn, and printed)"
     )
     parser.add_argument("--rate", type=float, default=12.0, help="events per second in all (default: 12)")
+    parser.add_argument(
+        "--waits", type=float, default=5.0, help="runs of scripts/ledger, which wait, per second beside (default: 5)"
+    )
     parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between faults (default: 1.5)")
     parser.add_argument("--server", choices=["redis7", "valkey"], default="redis7", help="default: redis7")
     parser.add_argument("--logs", type=Path, help="leave ledger and logs in this folder")
@@ -61,15 +67,19 @@ def main() -> None:
             # `no`: the kernel has every write before its reply leaves, so kill -9 of Redis loses nothing.
             server = pool.start(KINDS[given.server], tcp=True, appendfsync="no")
             sound = asyncio.run(
-                _perform(Stage(server, directory), minutes * 60, random.Random(seed), given.rate, given.pause)
+                _perform(
+                    Stage(server, directory), minutes * 60, random.Random(seed), given.rate, given.waits, given.pause
+                )
             )
         finally:
             pool.close()
     sys.exit(0 if sound else 1)
 
 
-async def _perform(stage: Stage, seconds: float, chance: random.Random, rate: float, pause_s: float) -> bool:
-    troupe = Troupe(stage, concurrency=30)
+async def _perform(
+    stage: Stage, seconds: float, chance: random.Random, rate: float, waits: float, pause_s: float
+) -> bool:
+    troupe = Troupe(stage, concurrency=30, apps=[APP, LEDGER_APP])
     fray = Fray(stage, troupe, random.Random(chance.random()))
     sending, stop = Sending(), asyncio.Event()
     try:
@@ -79,11 +89,15 @@ async def _perform(stage: Stage, seconds: float, chance: random.Random, rate: fl
             asyncio.ensure_future(produce(stage, random.Random(chance.random()), rate / 2, sending, stop))
             for _ in range(2)
         ]
-        await _deal(fray, seconds, pause_s)
-        stop.set()
-        await asyncio.gather(*producers, *fray.thawing)
+        play = Play(stage, random.Random(chance.random()))
+        waiting = asyncio.ensure_future(play.perform(int(waits * seconds), waits))
+        asyncio.get_running_loop().call_later(seconds, stop.set)
+        await deal(fray, pause_s, stop)
+        await asyncio.gather(*producers, waiting, *fray.thawing)
         quiet_s = await _come_to_rest(stage, troupe)
-        problems = troupe.deserters + await _account(stage, fray, sending, quiet_s)
+        problems = await play.come_to_rest(troupe.tend)
+        problems += troupe.deserters + await _account(stage, fray, sending, quiet_s)
+        problems += await play.account(of_app(await stage.runs(), APP_ID))
     finally:
         await stage.close(quietly=True)
     for problem in problems[:30]:
@@ -96,17 +110,6 @@ async def _perform(stage: Stage, seconds: float, chance: random.Random, rate: fl
         else f"chaos: {len(problems)} violations"
     )
     return not problems
-
-
-async def _deal(fray: Fray, seconds: float, pause_s: float) -> None:
-    """Faults, for this long."""
-    over_s = time.monotonic() + seconds
-    faults, weights = list(FAULTS), list(FAULTS.values())
-    while time.monotonic() < over_s:
-        await asyncio.sleep(min(fray.chance.expovariate(1 / pause_s), 4 * pause_s))
-        fray.troupe.tend()
-        (fault,) = fray.chance.choices(faults, weights)
-        await fault(fray)
 
 
 async def _come_to_rest(stage: Stage, troupe: Troupe) -> float:
@@ -126,7 +129,7 @@ async def _come_to_rest(stage: Stage, troupe: Troupe) -> float:
 
 async def _account(stage: Stage, fray: Fray, sending: Sending, quiet_s: float) -> list[str]:
     """Print the figures. Returns the violations."""
-    runs = await stage.runs()
+    runs = of_app(await stage.runs(), "acceptance")
     states = Counter(run.row.state.label for run in runs)
     condemned = sum(account.is_condemned(run) and not run.row.function.endswith("/deadly") for run in runs)
     again = account.bodies_again(stage.ledger)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -174,3 +174,15 @@ FAULTS: dict[Fault, float] = {
     scripts_flushed: 2,
     connections_cut: 4,
 }
+
+
+async def deal(fray: Fray, pause_s: float, over: asyncio.Event, faults: Mapping[Fault, float] = FAULTS) -> None:
+    """Faults, until it is over."""
+    names, weights = list(faults), list(faults.values())
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), min(fray.chance.expovariate(1 / pause_s), 4 * pause_s))
+            return
+        fray.troupe.tend()
+        (fault,) = fray.chance.choices(names, weights)
+        await fault(fray)

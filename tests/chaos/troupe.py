@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
-from tests.acceptance.harness import Process, Stage
+from tests.acceptance.harness import APP, Process, Stage
 
 WORKERS = (
     ("--grace", "3s"),
@@ -17,8 +18,9 @@ SCHEDULERS = 2
 class Troupe:
     """Who is on stage. `tend` is called every so often."""
 
-    def __init__(self, stage: Stage, concurrency: int) -> None:
+    def __init__(self, stage: Stage, concurrency: int, apps: Sequence[str] = (APP,)) -> None:
         self._stage = stage
+        self._apps = list(apps)
         self._concurrency = concurrency
         self.workers = [self._worker(options) for options in WORKERS]
         self.schedulers = [stage.scheduler() for _ in range(SCHEDULERS)]
@@ -30,7 +32,7 @@ class Troupe:
         """Those that left of their own accord."""
 
     def _worker(self, options: tuple[str, ...]) -> Process:
-        return self._stage.worker(*options, concurrency=self._concurrency)
+        return self._stage.worker(*self._apps[1:], *options, concurrency=self._concurrency, app=self._apps[0])
 
     def tend(self) -> None:
         """Start again what is gone."""

@@ -106,8 +106,8 @@ def _seen(item: Item | None) -> Any:
 def _value(kind: str, raw: Any) -> Any:
     if kind == "hash":
         return {raw[i].decode(): _text(raw[i + 1]) for i in range(0, len(raw), 2)}
-    if kind == "zset":
-        return {raw[i].decode(): int(float(raw[i + 1])) for i in range(0, len(raw), 2)}
+    if kind == "zset":  # what is filed has a payload for a tail
+        return {raw[i].decode("utf-8", "surrogateescape"): int(float(raw[i + 1])) for i in range(0, len(raw), 2)}
     if kind == "set":
         return {member.decode() for member in raw}
     if kind == "list":
