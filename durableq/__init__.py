@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from durableq.client import Client
     from durableq.engine.context import Context
     from durableq.engine.sync import SyncContext
+    from durableq.handles import RunHandle, SyncRunHandle
     from durableq.model.backoff import Backoff
+    from durableq.model.cancelling import CancelOn, Timeouts
     from durableq.model.event import Event
     from durableq.model.function import Function
     from durableq.model.limits import Limits
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         EventError,
         ExpressionError,
         FunctionNotFound,
+        InvokeError,
         InvokeTimeout,
         LimitExceeded,
         NestedStep,
@@ -51,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "Backoff",
+    "CancelOn",
     "Client",
     "CodecError",
     "ConfigError",
@@ -63,6 +67,7 @@ __all__ = [
     "ExpressionError",
     "Function",
     "FunctionNotFound",
+    "InvokeError",
     "InvokeTimeout",
     "LimitExceeded",
     "Limits",
@@ -75,6 +80,7 @@ __all__ = [
     "RetryAfterError",
     "RunCancelled",
     "RunFailed",
+    "RunHandle",
     "RunNotFound",
     "SendError",
     "SignalTaken",
@@ -83,6 +89,8 @@ __all__ = [
     "StepTimeout",
     "SyncContext",
     "SyncInLoop",
+    "SyncRunHandle",
+    "Timeouts",
     "UnknownSchema",
     "WorkerCrashed",
 ]
@@ -90,6 +98,7 @@ __all__ = [
 _HOMES: Final = {
     "App": "app",
     "Backoff": "model.backoff",
+    "CancelOn": "model.cancelling",
     "Client": "client",
     "Context": "engine.context",
     "CronTrigger": "model.trigger",
@@ -97,7 +106,10 @@ _HOMES: Final = {
     "EventTrigger": "model.trigger",
     "Function": "model.function",
     "Limits": "model.limits",
+    "RunHandle": "handles",
     "SyncContext": "engine.sync",
+    "SyncRunHandle": "handles",
+    "Timeouts": "model.cancelling",
 }
 """The module of each public name; of those not listed, the errors, `words.errors`."""
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast, overload
 from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
+from durableq.handles import RunHandle
 from durableq.model.backoff import Backoff
 from durableq.model.cancelling import CancelOn, Timeouts
 from durableq.model.config import Place
@@ -18,6 +19,7 @@ from durableq.model.function import ON_FAILURE, Function, Options, check_options
 from durableq.model.limits import Limits
 from durableq.model.retry import DEFAULT_RETRIES
 from durableq.model.trigger import Trigger
+from durableq.services.cancelling import Cancellation
 from durableq.sync import SyncClient
 from durableq.typing_of_handlers import event_type_of
 from durableq.words.errors import ConfigError, SyncInLoop
@@ -79,6 +81,7 @@ class App:
         self._limits = limits or Limits()
         self._functions: dict[str, Function[Any]] = {}
         self._client: Client | None = None
+        self._sync: SyncClient | None = None
 
     @property
     def functions(self) -> Mapping[str, Function[Any]]:
@@ -140,17 +143,38 @@ class App:
         except SyncInLoop:
             raise SyncInLoop("this would block the running event loop: write `await app.send(…)` here") from None
 
+    @overload
+    async def invoke(self, function: Function[R], *, data: Any = None) -> RunHandle[R]: ...
+    @overload
+    async def invoke(self, function: str, *, data: Any = None) -> RunHandle[Any]: ...
+    async def invoke(self, function: Function[R] | str, *, data: Any = None) -> RunHandle[Any]:
+        """Start a run of one function: `handle = await app.invoke(process_order, data={…})`, then `await handle.result()`.
+
+        By id it is `app/function`, or the short id of one of this app. Everything else as `Client.invoke`.
+        """
+        return await self.client._invoke(function, data, self.id)
+
+    @overload
+    async def cancel(self, runs: str) -> Cancellation: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+    @overload
+    async def cancel(self, runs: Sequence[str]) -> list[Cancellation]: ...
+    async def cancel(self, runs: str | Sequence[str]) -> Cancellation | list[Cancellation]:
+        """Cancel a run, or several, by id; see `Client.cancel`."""
+        return await self.client.cancel(runs)
+
     @property
     def client(self) -> Client:
-        """Everything else: runs, functions."""
+        """Everything else: runs, functions, signals."""
         if self._client is None:
             self._client = Client(self._redis_url, namespace=self._namespace, limits=self._limits)
         return self._client
 
     @property
     def sync(self) -> SyncClient:
-        """`client.sync`."""
-        return self.client.sync
+        """`client.sync`, which takes short ids of this app as well."""
+        if self._sync is None:
+            self._sync = self.client._sync_of(self.id)
+        return self._sync
 
     def connect_to(self, redis_url: str, namespace: str) -> None:
         """Use this Redis and namespace from here on: what a worker was told on its command line comes first.

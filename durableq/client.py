@@ -8,44 +8,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Self, TypeVar, overload
 
-from durableq.model.config import DEFAULT_URL, URL_VARIABLES, Place, first_of
+from durableq.connections import Connections, Door
+from durableq.handles import RunHandle
+from durableq.model.config import Place
 from durableq.model.event import Event
+from durableq.model.function import Function
 from durableq.model.limits import Limits
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
+from durableq.services.answers import LEAST_LOOK_S, Turn, run_not_found
+from durableq.services.cancelling import Cancellation, cancel, check_there, runs_given
 from durableq.services.sender import PATIENCE_S, Prepared, send
+from durableq.services.signalling import give, prepare_signal
+from durableq.services.starting import full_id_of, prepare
 from durableq.services.views import FunctionView, RunView, function_views, run_view, whole_view
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
+from durableq.store.ends import Ended, Ends
 from durableq.store.events import Events
-from durableq.store.link import detached
-from durableq.store.opening import calls_on, open_link
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.sync import Portal, SyncClient
 from durableq.words.clock import Clock, SystemClock
-from durableq.words.errors import ConfigError, RedisUnavailable, RunNotFound, SendError
+from durableq.words.errors import ConfigError, InvokeError, RedisUnavailable, SendError
 from durableq.words.familiar import familiar
+from durableq.words.typed import result_type
+
+R = TypeVar("R")
 
 LIST_MAX: Final = 1000
 READ_PATIENCE_S: Final = 10.0
-
-
-Door = Callable[[], Calls]
-"""Makes unopened verbs of the running loop."""
-
-
-class _Opened(NamedTuple):
-    pid: int
-    place: Place | Door
-    calls: Calls
-    opening: asyncio.Task[int]
 
 
 @familiar
@@ -63,11 +59,9 @@ class Client:
     def __init__(
         self, redis_url: str | None = None, *, namespace: str | None = None, limits: Limits | None = None
     ) -> None:
-        self._given = Place(redis_url, namespace)
         self._limits = limits or Limits()
         self._clock: Clock = SystemClock()
-        self._doors: list[Door] = []
-        self._opened: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
+        self._connections = Connections(Place(redis_url, namespace))
         self._portal = Portal()
         self.runs = RunsOfClient(self)
         self.sync = SyncClient(self, self._portal)
@@ -86,14 +80,72 @@ class Client:
         prepared = Prepared(events, self._limits, self._clock)
         if not prepared.writes:
             return []
-        # One patience for all of it: connecting, learning the identity, storing.
-        started_s = asyncio.get_running_loop().time()
         try:
-            calls = await self._calls(PATIENCE_S)
+            opened, left_s = await self._connections.within(PATIENCE_S)
         except RedisUnavailable as error:
             raise SendError(str(error), [], prepared.events, []) from error
-        left_s = max(0.05, PATIENCE_S - (asyncio.get_running_loop().time() - started_s))
-        return await send(Events(calls), prepared, patience_s=left_s)
+        return await send(Events(opened.calls), prepared, patience_s=left_s)
+
+    @overload
+    async def invoke(self, function: Function[R], *, data: Any = None) -> RunHandle[R]: ...
+    @overload
+    async def invoke(self, function: str, *, data: Any = None) -> RunHandle[Any]: ...
+    async def invoke(self, function: Function[R] | str, *, data: Any = None) -> RunHandle[Any]:
+        """Start a run of one function, whatever its triggers. Returns once Redis has it; `await handle.result()` waits for it.
+
+        Args:
+            function: Its full id, `app/function`. With the Function itself the result comes in its annotated type.
+            data: What the run finds in `ctx.event.data`: a mapping, dataclass or pydantic model. None is an empty one.
+
+        Each call starts a run of its own; to start one once, send an event with an id.
+
+        Raises:
+            ConfigError: This is no function's id.
+            EventError: The data cannot be stored, or is not what the function's context names; nothing was started.
+            LimitExceeded: It is larger than an event may be; nothing was started.
+            FunctionNotFound: No such function is registered in the namespace. The message has the nearest, if one is near.
+            QueueFull: Redis is nearly out of memory; nothing was started.
+            InvokeError: Redis did not answer within 2 s. It says whether the run may have been started, under which id.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        return await self._invoke(function, data)
+
+    def handle(self, run_id: str) -> RunHandle[Any]:
+        """A handle of a run, by its id: of any run, started anywhere. Nothing is asked before the handle is."""
+        (named,) = runs_given([run_id])
+        return RunHandle(self, named)
+
+    @overload
+    async def cancel(self, runs: str) -> Cancellation: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+    @overload
+    async def cancel(self, runs: Sequence[str]) -> list[Cancellation]: ...
+    async def cancel(self, runs: str | Sequence[str]) -> Cancellation | list[Cancellation]:
+        """Cancel a run, or several, by id: queued, waiting, or executing now. Returns per run whether it is cancelled by this.
+
+        Nothing of a cancelled run is recorded any more, and its body is asked to stop within 2 s. Runs that it had invoked
+        and was awaiting are cancelled too. One that had ended stays as it was, which `status` names.
+
+        Raises:
+            RunNotFound: Some are not there; it names them. The others are cancelled all the same.
+            RedisUnavailable: Redis did not answer within 2 s. To cancel again is safe.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        found, namespace = await self._cancel(runs_given(runs), "by a client")
+        check_there(found, namespace)
+        return found[0] if isinstance(runs, str) else found
+
+    async def send_signal(self, signal: str, data: Any = None) -> str | None:
+        """Give a signal to the run that waits for it. Returns that run's id, None when nobody waits: then it is not kept.
+
+        Raises:
+            ConfigError: The name breaks the rule: 1 to 256 characters.
+            CodecError, LimitExceeded: The data cannot be stored, or is too large.
+            RedisUnavailable: Redis did not answer within 2 s. It says whether the signal may have been given.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        prepared = prepare_signal(signal, data, self._limits)
+        opened, left_s = await self._connections.within(PATIENCE_S)
+        return await give(opened.calls, prepared, left_s)
 
     async def functions(self) -> list[FunctionView]:
         """Every function registered in the namespace, with its triggers, queue, workers and faults."""
@@ -108,18 +160,41 @@ class Client:
             table = RoutingTable(*await Registry(calls).read())
         return None if table.hears(name) else table.nearest(name) or ""
 
-    def _with_remedy(self, why: str) -> str:
-        """What to do where nobody has named a Redis, as beside a `durableq dev`: its address is never guessed."""
-        if self._given.redis_url or first_of(os.environ, URL_VARIABLES):
-            return why
-        remedy = "set DURABLEQ_URL; a durableq dev has its own in .durableq/url"
-        return f"{why.rstrip('.')}. Nobody named a Redis, so {DEFAULT_URL} was tried: {remedy}"
+    async def _invoke(self, function: object, data: Any, app: str = "") -> RunHandle[Any]:
+        """`app` is the one that a short id belongs to."""
+        full_id, limits, wanted, returns = full_id_of(function, app), self._limits, None, Any
+        if isinstance(function, Function):
+            limits, wanted, returns = function.limits, function.event_type, result_type(function.handler)
+        start = prepare(full_id, data, limits, wanted, self._clock)
+        try:
+            opened, left_s = await self._connections.within(PATIENCE_S)
+        except RedisUnavailable as error:
+            raise InvokeError(str(error), start.run_id, maybe_started=False) from error
+        await opened.starter.start(start, left_s)
+        return RunHandle(self, start.run_id, returns)
+
+    async def _cancel(self, runs: Sequence[str], why: str) -> tuple[list[Cancellation], str]:
+        """What became of them, those that are not there among them, and the namespace."""
+        opened, left_s = await self._connections.within(PATIENCE_S)
+        return await cancel(opened.calls, runs, why, left_s), opened.calls.keys.namespace
+
+    async def _ended(self, run_id: str, within_s: float | None) -> Ended:
+        """How a run ended, once it has; as `Answers.ended`."""
+        patience_s = READ_PATIENCE_S if within_s is None else min(READ_PATIENCE_S, max(LEAST_LOOK_S, within_s))
+        opened = await self._connections.opened(patience_s)
+        return await opened.answers.ended(run_id, within_s)
+
+    async def _status(self, run_id: str) -> str:
+        calls = await self._calls(READ_PATIENCE_S)
+        async with patience():
+            state = await Ends(calls).state(run_id)
+        if state is None:
+            raise run_not_found(run_id, calls.keys.namespace)
+        return state.label
 
     async def aclose(self) -> None:
         """Close this loop's connection, and the one of `.sync`."""
-        opened = self._opened.pop(asyncio.get_running_loop(), None)
-        if opened is not None:
-            await _close(opened)
+        await self._connections.close()
         self._portal.close()
 
     async def __aenter__(self) -> Self:
@@ -130,53 +205,26 @@ class Client:
     ) -> None:
         await self.aclose()
 
+    def _sync_of(self, app: str) -> SyncClient:
+        """`sync`, for one app."""
+        return SyncClient(self, self._portal, app)
+
     def _move_to(self, place: Place) -> None:
         """Connect there from here on. Each loop closes its old connection when it next uses this client."""
-        self._given = place
+        self._connections.place = place
 
-    def _go_through(self, door: Door) -> Callable[[], None]:
-        """Connect through this instead, as tests do, until what is returned is called. The latest of several counts."""
-        self._doors.append(door)
-        return lambda: self._doors.remove(door)
+    def _go_through(self, calls: Callable[[], Calls], turn: Turn | None = None) -> Callable[[], None]:
+        """Connect through this instead, as tests do, until what is returned is called. The latest of several counts.
+
+        `turn` executes what is due: who waits for a result there has it called, since nothing else would.
+        """
+        door = Door(calls, turn)
+        self._connections.doors.append(door)
+        return lambda: self._connections.doors.remove(door)
 
     async def _calls(self, patience_s: float) -> Calls:
         """This loop's verbs, opened. Raises RedisUnavailable after `patience_s`."""
-        loop = asyncio.get_running_loop()
-        opened, left = self._opened.get(loop), None
-        to = self._doors[-1] if self._doors else self._given
-        if opened is not None and (opened.pid != os.getpid() or opened.place != to):
-            opened, left = None, opened
-        if opened is None:
-            if isinstance(to, Place):
-                place = to.resolved(os.environ)
-                calls = calls_on(open_link(place.redis_url, "client"), place.namespace)
-            else:
-                calls = to()
-            opened = _Opened(os.getpid(), to, calls, detached(loop, calls.open(), "durableq-open"))
-            self._opened[loop] = opened
-        if left is not None:
-            await _close(left)
-        if not opened.opening.done():
-            await asyncio.wait((opened.opening,), timeout=patience_s)
-            if not opened.opening.done():
-                why = opened.calls.link.failure or f"no answer within {patience_s:g} s"
-                raise RedisUnavailable(f"Redis is not reachable: {self._with_remedy(str(why))}")
-        if opened.opening.cancelled() or opened.opening.exception() is not None:
-            if self._opened.get(loop) is opened:
-                del self._opened[loop]
-            await opened.calls.link.close()
-            if opened.opening.cancelled():
-                raise RedisUnavailable("the client was closed")
-            opened.opening.result()
-        return opened.calls
-
-
-async def _close(opened: _Opened) -> None:
-    """Close a connection of this loop. One from before a fork belongs to the parent."""
-    if opened.pid == os.getpid():
-        opened.opening.cancel()
-        await opened.calls.link.close()
-        await asyncio.gather(opened.opening, return_exceptions=True)
+        return (await self._connections.opened(patience_s)).calls
 
 
 class RunsOfClient:
@@ -191,9 +239,7 @@ class RunsOfClient:
         async with patience():
             run = await whole_view(Reads(calls), run_id)
         if run is None:
-            raise RunNotFound(
-                f"no run {run_id!r} in namespace {calls.keys.namespace!r}: it never was, or its retention is over"
-            )
+            raise run_not_found(run_id, calls.keys.namespace)
         return run
 
     async def list(

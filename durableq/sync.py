@@ -12,15 +12,19 @@ import os
 from collections.abc import Coroutine, Iterable, Sequence
 from threading import Event as Signal
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from durableq.handles import SyncRunHandle
 from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.services.cancelling import Cancellation
 from durableq.services.views import FunctionView, RunView
 from durableq.words.errors import RedisUnavailable, SyncInLoop
 
 if TYPE_CHECKING:
     from durableq.client import Client, RunsOfClient
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -45,10 +49,14 @@ class Portal:
         else:
             coroutine.close()
             raise SyncInLoop(f"this would block the running event loop: write `await {what}` here")
+        scheduled = self._scheduled(coroutine)
         try:
-            return self._scheduled(coroutine).result()
+            return scheduled.result()
         except concurrent.futures.CancelledError:
             raise RedisUnavailable("the client was closed") from None
+        except BaseException:
+            scheduled.cancel()  # Ctrl-C here, say: nobody waits for it any more. It may be over, if this is its own error
+            raise
 
     def close(self) -> None:
         """Stop the thread, its connection with it. A later call starts another."""
@@ -104,14 +112,41 @@ async def _end_all() -> None:
 class SyncClient:
     """`client.sync`: every verb of the client, blocking."""
 
-    def __init__(self, client: Client, portal: Portal) -> None:
+    def __init__(self, client: Client, portal: Portal, app: str = "") -> None:
         self._client = client
         self._portal = portal
+        self._app = app
+        """That which short ids belong to; "" for none."""
         self.runs = SyncRuns(client.runs, portal)
 
     def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         """As `Client.send`."""
         return self._portal.run("client.send(…)", self._client.send(events))
+
+    @overload
+    def invoke(self, function: Function[R], *, data: Any = None) -> SyncRunHandle[R]: ...
+    @overload
+    def invoke(self, function: str, *, data: Any = None) -> SyncRunHandle[Any]: ...
+    def invoke(self, function: Function[R] | str, *, data: Any = None) -> SyncRunHandle[Any]:
+        """As `Client.invoke`; of an app also by short id. `.result(timeout="30s")` waits for what it returns."""
+        what = "app.invoke(…)" if self._app else "client.invoke(…)"
+        return SyncRunHandle(self._portal.run(what, self._client._invoke(function, data, self._app)), self._portal)
+
+    def handle(self, run_id: str) -> SyncRunHandle[Any]:
+        """As `Client.handle`."""
+        return SyncRunHandle(self._client.handle(run_id), self._portal)
+
+    @overload
+    def cancel(self, runs: str) -> Cancellation: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+    @overload
+    def cancel(self, runs: Sequence[str]) -> list[Cancellation]: ...
+    def cancel(self, runs: str | Sequence[str]) -> Cancellation | list[Cancellation]:
+        """As `Client.cancel`."""
+        return self._portal.run("client.cancel(…)", self._client.cancel(runs))
+
+    def send_signal(self, signal: str, data: Any = None) -> str | None:
+        """As `Client.send_signal`."""
+        return self._portal.run("client.send_signal(…)", self._client.send_signal(signal, data))
 
     def close(self) -> None:
         """Close the connection that blocking calls use. A later call opens another."""

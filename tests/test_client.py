@@ -151,7 +151,7 @@ async def test_a_redis_that_nobody_named_is_told_with_how_to_name_one(monkeypatc
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nowhere = f"redis://127.0.0.1:{closed.getsockname()[1]}"
-    monkeypatch.setattr("durableq.client.DEFAULT_URL", nowhere)
+    monkeypatch.setattr("durableq.connections.DEFAULT_URL", nowhere)
     monkeypatch.setattr("durableq.model.config.DEFAULT_URL", nowhere)
     async with dq.Client() as client:
         with pytest.raises(dq.SendError, match=r"Nobody named a Redis, so .* was tried: set DURABLEQ_URL"):

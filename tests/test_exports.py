@@ -14,9 +14,11 @@ import durableq
 
 NAMES = sorted(
     """
-App Backoff Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger ExpressionError
-Function LimitExceeded Limits NestedStep NonRetriableError QueueFull RedisRefused RedisUnavailable RetryAfterError RunNotFound
-SendError StateLost StepError StepTimeout SyncContext SyncInLoop UnknownSchema WorkerCrashed
+App Backoff CancelOn Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger
+ExpressionError Function FunctionNotFound InvokeError InvokeTimeout LimitExceeded Limits NestedStep NonRetriableError
+QueueFull RedisRefused RedisUnavailable ResultTimeout RetryAfterError RunCancelled RunFailed RunHandle RunNotFound
+SendError SignalTaken StateLost StepError StepTimeout SyncContext SyncInLoop SyncRunHandle Timeouts UnknownSchema
+WorkerCrashed
 """.split()  # noqa: SIM905
 )
 

@@ -1,4 +1,4 @@
-"""The event that an invoked run is called with. None is in the stream, so one is made of the caller's data, alike for all callers."""
+"""The event that an invoked run is called with: none is in the stream, so one is made of the caller's data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from durableq.words.typed import dump_data, load_data
 
 
 def encode_invoked(function: str, run_id: str, data: Any, limits: Limits, wanted: Any = None) -> bytes:
-    """What a run of this function (its full id) is given when it is invoked with `data`: an encoded event whose id is the run's.
+    """What a run is given when it is invoked with `data`: an encoded event that has the run's id. `function` is its full id.
 
     `wanted` is the type that the function's context names for its data, where the caller knows it.
 

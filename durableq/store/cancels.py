@@ -28,10 +28,16 @@ class Cancels:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def cancel_runs(self, runs: Sequence[str], why: str, keep_failed: int = 10_000) -> Cancelled:
-        """Cancel at most 100 runs, wherever they are. Sent twice, the second is told that they are cancelled."""
-        now_ms, replies, sweep = await self._calls.run("cancel_runs", why, keep_failed, *runs)
-        return Cancelled(now_ms, [_found(reply) for reply in replies], sweep == 1)
+    async def cancel_runs(
+        self, runs: Sequence[str], why: str, keep_failed: int = 10_000, within_s: float | None = None
+    ) -> Cancelled:
+        """Cancel at most 100 runs, wherever they are. Sent twice, the second is told that they are cancelled.
+
+        Raises Unavailable after `within_s`.
+        """
+        future = self._calls.run("cancel_runs", why, keep_failed, *runs)
+        now_ms, replies, sweep = await (future if within_s is None else self._calls.link.within(within_s, future))
+        return Cancelled(now_ms, [found(reply) for reply in replies], sweep == 1)
 
     async def sweep_ended(self, limit: int = 100, keep_failed: int = 10_000) -> bool:
         """Take away what hangs on final runs, and cancel what failed or cancelled ones awaited. Returns if there is more."""
@@ -39,7 +45,8 @@ class Cancels:
         return bool(more)
 
 
-def _found(reply: bytes) -> State | str | None:
+def found(reply: bytes) -> State | str | None:
+    """What a script answers of a run: '' (done, or living), the letter of its final state, or ABSENT."""
     if reply == b"":
         return None
     return ABSENT if reply == b"ABSENT" else State(reply.decode())

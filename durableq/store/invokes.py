@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from durableq.model.run import State
 from durableq.store.calls import Calls
+from durableq.store.cancels import found
 from durableq.store.runs import Answers
-from durableq.store.waits import begun
+from durableq.store.waits import begun_all
 
 
 class InvokeWrite(NamedTuple):
@@ -47,20 +48,25 @@ class Invokes:
 
     async def invoke_runs(self, lease: str, writes: Sequence[InvokeWrite]) -> Answers:
         """Per item Recorded (at_ms 0: child and wait are there, or a result among the news) or STALE. Raises QueueFull."""
-        now_ms, replies = await self._calls.run("invoke_runs", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [begun(reply) for reply in replies])
+        reply = await self._calls.run("invoke_runs", lease, *chain.from_iterable(writes))
+        return await begun_all(self._calls, reply, writes)
 
-    async def start_runs(self, client: str, runs: Sequence[NewRun]) -> list[bool]:
-        """Per run whether it is there; False: its function is not registered. `client` is told their ends. Raises QueueFull."""
-        return [reply == b"" for reply in await self._calls.run("start_runs", client, *chain.from_iterable(runs))]
+    async def start_runs(self, client: str, runs: Sequence[NewRun], within_s: float | None = None) -> list[bool]:
+        """Per run whether it is there; False: its function is not registered. `client`, if not "", is told their ends.
 
-    async def watch_runs(self, client: str, runs: Sequence[str]) -> list[State | None]:
-        """Have a client told what runs come to: per run its final state if it has one, None if it will be told.
-
-        Raises LookupError for one that is not there.
+        Raises QueueFull, or Unavailable after `within_s`.
         """
-        replies = await self._calls.run("watch_runs", client, *runs)
-        for run, reply in zip(runs, replies, strict=True):
-            if reply == b"ABSENT":
-                raise LookupError(run)
-        return [State(reply.decode()) if reply else None for reply in replies]
+        future = self._calls.run("start_runs", client, *chain.from_iterable(runs))
+        replies = await (future if within_s is None else self._calls.link.within(within_s, future))
+        return [reply == b"" for reply in replies]
+
+    async def watch_runs(
+        self, client: str, runs: Sequence[str], within_s: float | None = None
+    ) -> list[State | str | None]:
+        """Have a client told what runs come to: per run None (it will be told), the final state that it has, or ABSENT.
+
+        Raises Unavailable after `within_s`.
+        """
+        future = self._calls.run("watch_runs", client, *runs)
+        replies = await (future if within_s is None else self._calls.link.within(within_s, future))
+        return [found(reply) for reply in replies]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from durableq.store.calls import Calls
 from durableq.store.runs import Answers
-from durableq.store.waits import begun
+from durableq.store.waits import begun_all
 
 
 class SignalWait(NamedTuple):
@@ -44,9 +44,11 @@ class Signals:
 
     async def await_signals(self, lease: str, writes: Sequence[SignalWait]) -> Answers:
         """Per item Recorded (at_ms 0: the wait is there, or its result is among the news) or STALE."""
-        now_ms, replies = await self._calls.run("await_signals", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [begun(reply) for reply in replies])
+        reply = await self._calls.run("await_signals", lease, *chain.from_iterable(writes))
+        return await begun_all(self._calls, reply, writes)
 
-    async def send_signals(self, signals: Sequence[NewSignal]) -> list[str]:
-        """Per signal the run that has it, or "" when nobody waits for it."""
-        return [run.decode() for run in await self._calls.run("send_signals", *chain.from_iterable(signals))]
+    async def send_signals(self, signals: Sequence[NewSignal], within_s: float | None = None) -> list[str]:
+        """Per signal the run that has it, or "" when nobody waits for it. Raises Unavailable after `within_s`."""
+        future = self._calls.run("send_signals", *chain.from_iterable(signals))
+        replies = await (future if within_s is None else self._calls.link.within(within_s, future))
+        return [run.decode() for run in replies]

@@ -90,6 +90,19 @@ class SendError(DurableqError):
         )
 
 
+class InvokeError(RedisUnavailable):
+    """Redis did not answer an `invoke` in time. `maybe_started` says whether the run may have been started under `run_id`.
+
+    If it may, `await client.handle(error.run_id).status()` tells, or raises RunNotFound. If not, invoke again.
+    """
+
+    def __init__(self, reason: str, run_id: str, *, maybe_started: bool) -> None:
+        self.run_id = run_id
+        self.maybe_started = maybe_started
+        came_to = f"run {run_id} may have been started: its handle tells" if maybe_started else "the run was not started"
+        super().__init__(f"{reason.rstrip('.')}; {came_to}")
+
+
 class StateLost(DurableqError):
     """The namespace in Redis is not the one this process knew: flushed, or restored from elsewhere. Writing stops.
 

@@ -61,7 +61,7 @@ async def test_the_warning_names_the_line_in_async_tests_too(app: dq.App) -> Non
 
 def test_a_strict_environment_makes_a_failure_of_it_and_sends_nothing(app: dq.App) -> None:
     with TestEnv(app, strict=True) as env:
-        with pytest.raises(EnvFailure, match="no function is triggered by event 'order/craeted'"):
+        with pytest.raises(EnvFailure, match="nothing listens to event 'order/craeted'"):
             env.send([dq.Event("order/created"), dq.Event("order/craeted")])
         assert env.events == []
 
@@ -118,7 +118,7 @@ async def test_an_environment_that_cannot_be_opened_leaves_the_app_alone(
     with pytest.raises(RuntimeError, match="no Lua today"):
         await TestEnv(app).__aenter__()
     await asyncio.to_thread(_refused, app)
-    assert app.client._doors == []
+    assert app.client._connections.doors == []
 
 
 def _refused(app: dq.App) -> None:
