@@ -157,8 +157,10 @@ class TestEnv(Looks):
 
     def _check_promises(self, *, failed: bool) -> None:
         """Raise EnvFailure unless everything that the test has arranged has happened. A failed test has said enough."""
+        if failed:
+            return
         unkept = self._unkept()
-        if unkept and not failed:
+        if unkept:
             raise EnvFailure(unkept)
 
     def _wait(self, verb: str, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -22,6 +22,8 @@ from durableq.testing.stubs import NOTHING
 from durableq.words.errors import ConfigError, RunNotFound
 
 RUNS_MAX = 100_000
+REFERENCE = b"S"
+"""The first byte of what a script has noted of a run's end: no event yet, the router makes one of it."""
 
 
 class Looks:
@@ -67,7 +69,11 @@ class Looks:
     @property
     def events(self) -> list[Event[dict[str, Any]]]:
         """Every event that was accepted, whoever sent it: the test, the code under test, a step."""
-        return [decode_event(entry.blob, entry.id) for entry in self._stage.look(read_entries)]
+        return [
+            decode_event(entry.blob, entry.id)
+            for entry in self._stage.look(read_entries)
+            if entry.blob[:1] != REFERENCE
+        ]
 
     def events_of(self, name: str) -> list[Event[dict[str, Any]]]:
         """Events of one name."""
@@ -154,7 +160,7 @@ class Looks:
         names = dict.fromkeys(event.name for event in self.events)
         if not names:
             return "no event was accepted; was one sent, and in an async test its `await` written?"
-        if not any(self._stage.table.hears(name) for name in names):
+        if not any(self._stage.hearing.declared(name) for name in names):
             return f"no function is triggered by {', '.join(map(repr, names))}"
         if not self.runs:
             return "nothing was executed yet: call run_until_idle() first, or advance() for events of later"
@@ -191,18 +197,37 @@ class Looks:
         return events
 
     def _check_heard(self, name: str) -> None:
-        table = self._stage.table
-        if table.hears(name):
+        hearing = self._stage.hearing
+        if hearing.declared(name):
             return
-        nearest = table.nearest(name)
-        text = f"no function is triggered by event {name!r}" + (f": was {nearest!r} meant?" if nearest else "")
+        awaited = self._stage.look(hearing.awaited)
+        if name in awaited:
+            return
+        if self._stage.look(hearing.doubts):
+            hearing.doubtful[name] = None
+            return
+        text = hearing.told(name, awaited)
         if self._strict:
             raise EnvFailure(text)
         warnings.warn(text, NobodyListens, stacklevel=4)
 
+    def _unheard(self) -> list[str]:
+        """What to say of events that no run has waited for after all."""
+        hearing = self._stage.hearing
+        if not hearing.doubtful:
+            return []
+        awaited = self._stage.look_back(hearing.awaited)
+        return [hearing.told(name, awaited) for name in hearing.doubtful if name not in awaited]
+
     def _unkept(self) -> str:
         """What the test has arranged and that did not happen; "" when all did."""
         stubs, begun = self._stage.stubs, self._stage.stubs.begun
+        unheard = self._unheard()
+        if not self._strict:
+            for text in unheard:
+                warnings.warn(text, NobodyListens, stacklevel=4)
+        elif unheard:
+            return "; ".join(unheard)
         faults = [f"stub_step({step_id!r}) was never used" for step_id in stubs.unused()]
         faults += [f"{crash} did not happen" for crash in self._stage.crashes.outstanding()]
         if not faults:

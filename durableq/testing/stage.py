@@ -36,6 +36,7 @@ from durableq.testing.clock import VirtualClock
 from durableq.testing.crashes import Crashes
 from durableq.testing.crew import Crew
 from durableq.testing.errors import EnvError, EnvFailure
+from durableq.testing.hearing import Hearing
 from durableq.testing.looking import at_once
 from durableq.testing.quiet import OnlyTrouble
 from durableq.testing.rescue import Rescue
@@ -71,7 +72,7 @@ class Stage:
         self._declarations = declarations_of(apps)
         self.functions = {full_id: place for place, full_id in enumerate(self._declarations)}
         """The place of each, by full id: apps in the order given, functions in that of their declaration."""
-        self.table = RoutingTable(0, self._declarations)
+        self.hearing = Hearing(apps, RoutingTable(0, self._declarations))
         self._ticks = have_crons(apps)
         self.clock = VirtualClock(SystemClock().wall_ms() if now_ms is None else now_ms)
         self.stubs = Stubs()
@@ -232,6 +233,10 @@ class Stage:
     def look(self, question: Callable[[Calls], Coroutine[Any, Any, T]]) -> T:
         """The answer to a question to the store, at once, also from inside a running loop."""
         self.check_open()
+        return self.look_back(question)
+
+    def look_back(self, question: Callable[[Calls], Coroutine[Any, Any, T]]) -> T:
+        """The same, also after the end."""
 
         async def ask() -> T:
             return await question(self._server.calls())
