@@ -165,6 +165,7 @@ def _awaited(awaited: AwaitedView | None) -> dict[str, Any] | None:
         "function": awaited.function,
         "run": awaited.run,
         "status": awaited.status,
+        "sender": awaited.sender,
     }
     return {name: text or None for name, text in known.items()}
 

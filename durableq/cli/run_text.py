@@ -114,7 +114,7 @@ def _awaited(awaited: AwaitedView) -> str:
     if awaited.event:
         return f"event {awaited.event}" + (f" if {awaited.condition}" if awaited.condition else "")
     if awaited.signal:
-        return f"signal {awaited.signal}"
+        return f"signal {awaited.signal}" + (f" from run {awaited.sender}" if awaited.sender else "")
     status = f", {awaited.status}" if awaited.status else ""
     return f"run {awaited.run} ({awaited.function}{status})"
 

@@ -13,6 +13,7 @@ from durableq.services.notes import Note, read_note
 from durableq.store.reads import RunDetails
 from durableq.words import codec
 from durableq.words.errors import CodecError
+from durableq.words.ids import is_run_id
 
 PENDING: Final = frozenset({MemoKind.AWAITING, MemoKind.SIGNALLING, MemoKind.INVOKING})
 
@@ -28,6 +29,8 @@ class AwaitedView:
     run: str = ""
     status: str = ""
     """The child's, when its parent was asked for; "" for one that is not kept any more."""
+    sender: str = ""
+    """The run that has sent the signal; "" while none has, and for one from outside."""
 
 
 def awaited_view(about: Mapping[str, Any]) -> AwaitedView | None:
@@ -55,6 +58,16 @@ def notes_of(stored: RunDetails) -> dict[str, Note]:
     packed = [(entry.key, entry.note) for entry in stored.history]
     packed += stored.notes.items()
     return {key: note for key, blob in packed if (note := read_note(blob)) is not None}
+
+
+def senders_of(stored: RunDetails) -> dict[str, str]:
+    """The runs that have sent it signals, by the key of the step that has one. A run's token for that is `run.key`."""
+    found = {}
+    for entry in stored.history:
+        run = entry.note.partition(b".")[0].decode("latin-1")
+        if entry.verb == MemoKind.DATA and is_run_id(run):
+            found[entry.key] = run
+    return found
 
 
 def children_of(stored: RunDetails) -> list[str]:

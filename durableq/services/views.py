@@ -11,7 +11,15 @@ from durableq.model.event import Event, decode_event
 from durableq.model.failure import Failure
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.run import State
-from durableq.services.awaited import AwaitedView, awaited_view, children_of, event_of, notes_of, with_status
+from durableq.services.awaited import (
+    AwaitedView,
+    awaited_view,
+    children_of,
+    event_of,
+    notes_of,
+    senders_of,
+    with_status,
+)
 from durableq.services.notes import Note
 from durableq.store.crons import CronRow, Crons
 from durableq.store.reads import Reads, RunDetails, RunRow
@@ -207,6 +215,9 @@ def _steps(stored: RunDetails, states: Mapping[str, State]) -> tuple[StepView, .
     ordered = sorted(stored.memos.items(), key=lambda item: (item[1].number or 1 << 60, item[1].at_ms))
     ends = {entry.key: entry.at_ms for entry in stored.history}
     views = [_step(key, memo, notes.get(key), ends, states) for key, memo in ordered]
+    senders = senders_of(stored)
+    if senders:
+        views = [_sent(view, senders.get(key, "")) for view, (key, _) in zip(views, ordered, strict=True)]
     if stored.row.state.final:
         views = [replace(view, status="void") if view.status in WAITING else view for view in views]
     return tuple(views)
@@ -247,6 +258,12 @@ def _step(key: str, memo: Memo, note: Note | None, ends: Mapping[str, int], stat
             return replace(step, status="retrying", ended_at_ms=ends.get(key, 0), error=error)
         case MemoKind.ABANDONED:
             return replace(step, status="abandoned")
+
+
+def _sent(view: StepView, sender: str) -> StepView:
+    if not sender or view.awaited is None:
+        return view
+    return replace(view, awaited=replace(view.awaited, sender=sender))
 
 
 def _value(blob: bytes) -> Any:

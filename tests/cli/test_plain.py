@@ -100,6 +100,7 @@ def test_a_step_says_what_it_waits_for() -> None:
     (found,) = plain.whole_run(replace(RUN, steps=(step,), parent="01PARENT"))["steps"]
     assert found["awaited"] == {
         "event": None, "if": None, "signal": None, "function": "shop/invoice", "run": "01CHILD", "status": "running",
+        "sender": None,
     }  # fmt: skip
 
 

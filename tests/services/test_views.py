@@ -128,6 +128,14 @@ async def test_a_signal_is_shown_while_it_is_awaited_and_with_what_came(shard: S
     assert step.awaited == AwaitedView(signal="ok")
 
 
+async def test_a_signal_that_a_run_has_sent_names_the_run(shard: Shard) -> None:
+    held, sender = await shard.claimed(), await shard.claimed()
+    await for_signal(shard, held)
+    await shard.signals.send_signals([NewSignal("ok", f"{sender.run}.key", 60_000, codec.encode("yes"))])
+    step = await the_step(shard, held)
+    assert step.awaited == AwaitedView(signal="ok", sender=sender.run)
+
+
 async def test_a_signal_that_is_taken_is_a_failure_of_a_step_with_a_name(shard: Shard) -> None:
     first, second = await shard.claimed(), await shard.claimed()
     await for_signal(shard, first)

@@ -15,7 +15,7 @@ for i = 1, ITEMS do
     if v and v.living then
       local kind, filed, blob = wait_of(redis.call('HGET', steps(id), key))
       if kind == 'g' and filed == signal then
-        end_wait(id, v, key, kind, filed, blob, 'd', data, touched)
+        end_wait(id, v, key, kind, filed, blob, 'd', data, touched, token)
         redis.call('SET', seen(token), id, 'PX', remember_ms)
         replies[i] = id
       end
