@@ -12,8 +12,11 @@ from typing import Any, Final, NamedTuple
 from durableq.model.filing import condition, file_under
 from durableq.words.errors import DurableqError
 
-SILENT: Final = b"s 0 "
-"""Of a run that asks for nothing, and whose end is told to nobody (decision 010)."""
+SILENT: Final = "s"
+"""Of a run whose end is told to nobody (decision 010), nor what it invokes."""
+
+HUSHED: Final = "i"
+"""Of a run of which nobody is told what it invokes, since it was started by such a thing."""
 
 
 class Listener(NamedTuple):
@@ -49,11 +52,9 @@ class Dressing(NamedTuple):
             faults.append(f"timeouts {declared['timeouts']!r:.200}: {error}")
         return cls(tuple(listeners), start_ms, tuple(faults))
 
-    def extras(self, event: Mapping[str, Any], *, silent: bool = False) -> bytes:
+    def extras(self, event: Mapping[str, Any], flags: str = "") -> bytes:
         """As `dress_run` reads it; b"" when there is nothing. `event` is the run's own, as expressions see it."""
-        if not self.listeners and not self.start_ms:
-            return SILENT if silent else b""
-        parts = [b"%s %d " % (b"s" if silent else b"-", self.start_ms)]
+        parts = [f"{flags or '-'} {self.start_ms} ".encode()]
         for name, if_, timeout_ms in self.listeners:
             if if_ is not None and not condition(if_).can_hold({"event": event}):
                 continue  # nothing that arrives could make it hold
@@ -75,7 +76,7 @@ def extras_of(declared: Mapping[str, Any], event: Mapping[str, Any], *, silent: 
     `declared` is the decoded declaration of the registry, `event` the run's own event as expressions see it
     (`EventHead.scope()`). A silent run's end makes no system event.
     """
-    return Dressing.of(declared).extras(event, silent=silent)
+    return Dressing.of(declared).extras(event, SILENT if silent else "")
 
 
 def _listener(stored: Mapping[str, Any]) -> Listener:

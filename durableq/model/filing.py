@@ -78,6 +78,12 @@ def file_under(name: str, if_: str | None, event: Mapping[str, Any]) -> Filing:
     return Filing(path, bucket_of(name, path, found[1]), anyhow, tail)
 
 
+def paths_of(if_: str | None) -> set[str]:
+    """Every path under which `file_under` may file something with this condition. Raises ExpressionError."""
+    pairs = () if if_ is None else condition(if_).equalities
+    return {ANYHOW, *(".".join(arriving[1:]) for _, arriving in pairs if _can_be_a_path(arriving))}
+
+
 def buckets_of(name: str, paths: Iterable[str], arriving: Mapping[str, Any]) -> list[str]:
     """The buckets in which there may be something for this event, of a name with these paths."""
     scope = {"async": arriving}
@@ -106,7 +112,7 @@ def read_tail(tail: bytes) -> Condition:
 
 def _can_be_a_path(arriving: Path) -> bool:
     """Whether the fields can stand in one word with dots between: `async.data["a b"]` and a bare `async` cannot."""
-    return len(arriving) > 1 and all(_FIELD.match(field) for field in arriving[1:])
+    return len(arriving) > 1 and arriving[1:] != (ANYHOW,) and all(_FIELD.match(field) for field in arriving[1:])
 
 
 def _tail(if_: str, expression: Expression, event: Mapping[str, Any]) -> bytes:

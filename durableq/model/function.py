@@ -52,6 +52,11 @@ class Function(Generic[R]):
     def full_id(self) -> str:
         return f"{self.app_id}/{self.id}"
 
+    @property
+    def finish_ms(self) -> int:
+        """How long a run may take from its first claim; 0: as long as it likes."""
+        return 0 if self.timeouts is None else self.timeouts.finish_ms
+
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         return self.handler(*args, **kwargs)
 

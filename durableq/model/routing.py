@@ -1,4 +1,4 @@
-"""Which functions an event starts: the registry, compiled for the router."""
+"""Which functions an event starts, and what their runs are created with: the registry, compiled for the router."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
+from durableq.model.dressing import PLAIN, Dressing
 from durableq.model.expressions import Expression
+from durableq.model.filing import paths_of
 from durableq.model.trigger import EventTrigger, patterns_of
 from durableq.words import codec
 from durableq.words.errors import DurableqError
@@ -31,13 +33,17 @@ class _Rule(NamedTuple):
 class RoutingTable:
     """Functions by the event names they are triggered by. Immutable; made anew when the registry's version changes."""
 
-    __slots__ = ("_broken", "_by_name", "_rules", "version")
+    __slots__ = ("_broken", "_by_name", "_rules", "dressings", "heard", "version")
 
     def __init__(self, version: int, declarations: Mapping[str, bytes]) -> None:
         self.version = version
         self._rules: dict[str, list[_Rule]] = {}
         self._broken: dict[str, list[Fault]] = {}
         self._by_name: dict[str, tuple[list[_Rule], list[Fault]]] = {}
+        self.dressings: dict[str, Dressing] = {}
+        """What runs of a function are created with; most have none."""
+        self.heard: dict[str, set[str]] = {}
+        """The names of `cancel_on`, with the paths by which it may be filed: heard before the first run of the function."""
         for function, blob in sorted(declarations.items()):
             self._add(function, codec.decode(blob))
 
@@ -52,6 +58,11 @@ class RoutingTable:
             except DurableqError as error:
                 # Declared by a newer release: that trigger is skipped here, visibly, and the others are not.
                 self._broken.setdefault(name, []).append(Fault(function, f"{stored}: {error}"))
+        dressing = Dressing.of(declared)
+        if dressing is not PLAIN:
+            self.dressings[function] = dressing
+            for listener in dressing.listeners:
+                self.heard.setdefault(listener.event, set()).update(paths_of(listener.if_))
 
     def starts(self, name: str, scope: Mapping[str, Any]) -> tuple[list[str], list[Fault]]:
         """The functions that an event starts, each once, and the triggers that could not be evaluated.

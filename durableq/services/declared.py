@@ -11,10 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from durableq.model.dressing import Dressing
+from durableq.model.declared import decoded
+from durableq.model.dressing import SILENT, Dressing
 from durableq.store.registry import Registry
-from durableq.words import codec
-from durableq.words.errors import CodecError
 
 FRESH_S: Final = 1.0
 
@@ -35,7 +34,7 @@ class Declared:
         Raises RedisUnavailable, StateLost.
         """
         dressing = await self._dressing(function)
-        return None if dressing is None else dressing.extras(event, silent=silent)
+        return None if dressing is None else dressing.extras(event, SILENT if silent else "")
 
     async def knows(self, function: str) -> bool:
         """Whether a function of this full id is registered. Raises as `extras`."""
@@ -54,14 +53,6 @@ class Declared:
             began_at_s = time.monotonic()
             if await self._registry.version() != self._version:
                 version, declarations = await self._registry.read()
-                self._dressings = {function: _dressing_of(blob) for function, blob in declarations.items()}
+                self._dressings = {function: Dressing.of(decoded(blob)) for function, blob in declarations.items()}
                 self._version = version
             self._looked_at_s = began_at_s
-
-
-def _dressing_of(blob: bytes) -> Dressing:
-    try:
-        declared = codec.decode(blob)
-    except CodecError:
-        return Dressing(faults=("declared by a release that cannot be read here",))
-    return Dressing.of(declared) if isinstance(declared, dict) else Dressing()

@@ -5,6 +5,9 @@ second router changes nothing, and acknowledging is the same act as routing. Who
 event bell woke, or anybody who sees at a claim that events wait.
 
 Of an entry that something may wait for it says where that would be filed; who delivers it is another matter (deliverer.py).
+The names of the registry's `cancel_on` count as waited for, so that an event cancels a run that was created in the same
+batch. An entry that only refers to a run, a system event, is made into the event first (system_events.py); where nobody
+listens any more it is passed over.
 
 Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the
 new functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are
@@ -14,13 +17,17 @@ done. An entry that cannot be decided three times is set aside with the reason, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
+from durableq.model.dressing import HUSHED, PLAIN, SILENT
 from durableq.model.event import EventHead, read_head
 from durableq.model.filing import buckets_of
-from durableq.model.routing import RoutingTable
+from durableq.model.routing import Fault, RoutingTable
+from durableq.model.system import ENDS, INVOKED
+from durableq.services.system_events import Made, SystemEvents, is_reference, name_of
 from durableq.store.calls import BATCH
 from durableq.store.events import Backlog, Decision, Entry, Events, Routed
 from durableq.store.failures import CursorMoved, DeliveriesBehind, NamesChanged, RegistryChanged
@@ -34,6 +41,7 @@ EVENTS_KEPT: Final = 100_000
 TRIES: Final = 3
 LEAVE_TO_OTHERS_S: Final = 0.2
 UNHEARD_MAX: Final = 1000
+NOTHING: Final[Mapping[str, Made | None]] = MappingProxyType({})
 
 
 class Router:
@@ -54,14 +62,17 @@ class Router:
         self._events = events
         self._waits = waits
         self._registry = registry
+        self._system = SystemEvents(events.facts)
         self._log = log
         self._on_runs = on_runs
         self._on_posts = on_posts
         self._shard = shard
         self._kept = kept
         self._table = RoutingTable(-1, {})
-        self._heard: dict[str, list[str]] = {}
+        self._waited: dict[str, list[str]] = {}
         """The names that something waits for, or did, with the paths by which waits are filed."""
+        self._heard: dict[str, list[str]] = {}
+        """Those, and the names of the registry's `cancel_on`."""
         self._names = 0
         """Up to which version of them these are."""
         self.paused = False
@@ -121,17 +132,30 @@ class Router:
         version, declarations = await self._registry.read()
         self._table = RoutingTable(version, declarations)
         self._unheard.clear()
+        self._hear_all()
 
     async def _hear(self) -> None:
         names = await self._waits.read_names(self._names)
-        self._heard.update(names.paths)
+        self._waited.update(names.paths)
         self._names = names.version
+        self._hear_all()
+
+    def _hear_all(self) -> None:
+        self._heard = dict(self._waited)
+        for name, paths in self._table.heard.items():
+            self._heard[name] = sorted(paths.union(self._waited.get(name, ())))
 
     async def _apply(self, backlog: Backlog) -> Routed:
+        made = await self._made(backlog.entries)
         decisions: list[Decision] = []
         upto, count = backlog.cursor, 0
         for entry in backlog.entries:
-            decided = self._decide(entry)
+            if is_reference(entry):
+                if entry.id not in made:
+                    break  # more than is read at once: the next batch begins with it
+                decided = self._decide_system(entry, made[entry.id])
+            else:
+                decided = self._decide(entry)
             if count and len(decisions) + len(decided) > BATCH:
                 break
             decisions += decided
@@ -146,31 +170,64 @@ class Router:
             backlog.cursor, upto, self._table.version, count, decisions, self._kept, self._names, about
         )
 
-    def _decide(self, entry: Entry) -> list[Decision]:
+    async def _made(self, entries: Sequence[Entry]) -> Mapping[str, Made | None]:
+        """What the references among these entries stand for; None where nobody listens."""
+        references = [entry for entry in entries if is_reference(entry)]
+        if not references:
+            return NOTHING
+        unwanted = {entry.id: None for entry in references if not self._listens(name_of(entry))}
+        wanted = [entry for entry in references if entry.id not in unwanted]
+        return {**unwanted, **await self._system.made(wanted)}
+
+    def _listens(self, name: str) -> bool:
+        # Of a sort that this release does not know there is no name: it is looked at, and set aside with the reason.
+        return not name or name in self._heard or self._table.hears(name)
+
+    def _decide_system(self, entry: Entry, made: Made | None) -> list[Decision]:
+        if made is None:
+            return []
+        if not made.blob:
+            return [self._aside(entry, made.reason)]
+        event = Decision("event", entry.id, detail=made.blob)
+        return [event, *self._decide(Entry(entry.id, made.blob), system=True)]
+
+    def _decide(self, entry: Entry, *, system: bool = False) -> list[Decision]:
         reason = ""
         for _ in range(TRIES):
             try:
-                return self._decisions(entry, read_head(entry.blob))
+                return self._decisions(entry, read_head(entry.blob), system)
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
-        self._log.error("event.set_aside", entry=entry.id, reason=reason)
-        return [Decision("aside", entry.id, detail=reason.encode("utf-8", "replace")[:2000])]
+        return [self._aside(entry, reason)]
 
-    def _decisions(self, entry: Entry, head: EventHead) -> list[Decision]:
-        functions, faults = self._table.starts(head.name, head.scope(entry.id))
+    def _aside(self, entry: Entry, reason: str) -> Decision:
+        self._log.error("event.set_aside", entry=entry.id, reason=reason)
+        return Decision("aside", entry.id, detail=reason.encode("utf-8", "replace")[:2000])
+
+    def _decisions(self, entry: Entry, head: EventHead, system: bool) -> list[Decision]:
+        scope = head.scope(entry.id)
+        functions, faults = self._table.starts(head.name, scope)
         if not functions and not faults and head.name not in self._heard:
             self._note_unheard(head.name)
-        found = [
-            Decision("run", entry.id, run_id(entry.id, function, self._shard), function, head.ts_ms or 0)
-            for function in functions
-        ]
+        # A system event is as old as what it tells, and starts runs at once, whatever the clock has done since.
+        due_at_ms = 0 if system else head.ts_ms or 0
+        flags = _flags_of(head.name) if system else ""
+        found, unclear = [], []
+        for function in functions:
+            dressing = self._table.dressings.get(function, PLAIN) if flags else self._table.dressings.get(function)
+            extras = b""
+            if dressing is not None:
+                extras = dressing.extras(scope, flags)
+                unclear += [Fault(function, reason) for reason in dressing.faults]
+            run = run_id(entry.id, function, self._shard)
+            found.append(Decision("run", entry.id, run, function, due_at_ms, extras))
         found += [
             Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
-            for fault in faults
+            for fault in (*faults, *unclear)
         ]
         paths = self._heard.get(head.name)
         if paths is not None:
-            buckets = " ".join(buckets_of(head.name, paths, head.scope(entry.id))).encode()
+            buckets = " ".join(buckets_of(head.name, paths, scope)).encode()
             found.append(Decision("heard", entry.id, function=head.name, detail=buckets))
         return found
 
@@ -186,10 +243,17 @@ class Router:
             self._log.warning("event.unheard", name=name, hint=f"no function is triggered by it; was {nearest} meant?")
 
 
+def _flags_of(name: str) -> str:
+    """What keeps the runs that a system event starts from making further ones of the same sort."""
+    if name in ENDS:
+        return SILENT
+    return HUSHED if name == INVOKED else ""
+
+
 def _names_of(entries: Sequence[Entry]) -> set[str]:
     """The names of these events; of one that cannot be read there is none."""
     found = set()
     for entry in entries:
         with suppress(CodecError):
-            found.add(read_head(entry.blob).name)
+            found.add(name_of(entry) if is_reference(entry) else read_head(entry.blob).name)
     return found

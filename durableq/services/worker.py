@@ -271,17 +271,9 @@ class Worker:
     async def _begin_lease(self) -> None:
         lease = new_token()
         duties = self._duties
+        finish_ms = {full_id: ms for full_id, function in duties.functions.items() if (ms := function.finish_ms)}
         now_ms, _ = await self._leases.register_lease(
-            lease,
-            duties.worker,
-            duties.app_ids,
-            duties.release,
-            sorted(duties.functions),
-            finish_ms={
-                full_id: function.timeouts.finish_ms
-                for full_id, function in duties.functions.items()
-                if function.timeouts is not None and function.timeouts.finish_ms
-            },
+            lease, duties.worker, duties.app_ids, duties.release, sorted(duties.functions), finish_ms=finish_ms
         )
         self._clock.saw(now_ms)
         self._lease = lease

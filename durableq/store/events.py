@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from durableq.store.calls import Calls
+from durableq.store.facts import RunFacts
 
 UNROUTED_BYTES: Final = 1_000_000
 """A batch of entries ends behind the one that passes this."""
@@ -61,6 +62,11 @@ class Events:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+
+    @property
+    def facts(self) -> RunFacts:
+        """What is known of the runs that entries refer to."""
+        return RunFacts(self._calls)
 
     async def send_events(self, events: Sequence[NewEvent], within_s: float | None = None) -> list[str]:
         """Accept at most 100 events. Returns per event its entry id, or "" for one accepted before.
