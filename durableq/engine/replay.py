@@ -267,6 +267,7 @@ class Replay:
     def thread_is_busy(self, busy: bool) -> None:
         """A thread has begun or ceased to execute function code."""
         self.busy_threads += 1 if busy else -1
+        self.moves += 1  # its task is about to be resumed, with what it asks for: the run has not come to rest
         if not busy and self.branches:
             self.conductor.touch()
 

@@ -9,22 +9,45 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from random import Random
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
-from durableq.engine.port import News, NewWait, NotYet, Recorded, StepNote
+from durableq.engine.port import (
+    EventWait,
+    Invocation,
+    News,
+    NewWait,
+    NotYet,
+    OutsideWait,
+    Recorded,
+    SignalWait,
+    StepNote,
+)
 from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.limits import Limits
-from durableq.model.memo import Memo, MemoKind
+from durableq.model.memo import RESULTS, Memo, MemoKind
 from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, Outcome, Suspended
 from durableq.model.retry import Backoff
 from durableq.words import codec
 from durableq.words.ids import step_key
+from tests.engine.outside import Outside
 from tests.engine.virtual import VirtualLoop, run_virtual
+
+ENDS = {
+    MemoKind.SLEEPING: MemoKind.WOKEN,
+    MemoKind.AWAITING: MemoKind.TIMED_OUT,
+    MemoKind.SIGNALLING: MemoKind.TIMED_OUT,
+    MemoKind.INVOKING: MemoKind.TIMED_OUT,
+}
+"""What becomes of a wait whose time is over."""
+FINAL = RESULTS | {MemoKind.ABANDONED}
+COUNTED = ("record", "await_event", "await_signal", "invoke")
+"""The calls after any of which a world may crash."""
 
 RUN_ID = "01HF00000000ABCDEFGHJKMNPQ"
 
@@ -70,10 +93,11 @@ def function_of(handler: Callable[..., Any], **options: Any) -> Function[Any]:
     )
 
 
-@dataclass
-class Timer:
-    due_at_ms: int
-    key: str
+class Begun(NamedTuple):
+    """A wait has begun, or is over already: what is newer is delivered first."""
+
+    number: int
+    news: list[tuple[str, Memo]]
 
 
 class World:
@@ -90,13 +114,14 @@ class World:
         **options: Any,
     ) -> None:
         self.function = function_of(handler, **options)
+        self.run_id = RUN_ID
         self.log = Log()
         self.environment = environment or Environment()
         self.environment.logger = cast(Any, self.log)
         self.environment.chance = lambda: 0.5
         self.events = [event or Event("order/created", {"order_id": 7})]
         self.random = Random(seed)
-        self._delayed = seed is not None
+        self.delayed = seed is not None
         self.memos: dict[str, Memo] = {}
         self.waits: dict[str, int] = {}
         self.sequence = 0
@@ -109,6 +134,12 @@ class World:
         self.execution: Execution | None = None
         self.port: StorePort | None = None
         self.before_suspend: Callable[[], None] = lambda: None
+        self.outside = Outside(self)
+        self.environment.send_signal = self.outside.send_signal
+        self.plan: list[tuple[int, Callable[[], Any]]] = []
+        """What happens outside, so many ms after the run was claimed for the first time."""
+        self.ready = asyncio.Event()
+        """Something from outside has ended a wait since the run was suspended."""
 
     # --- Driving.
 
@@ -132,12 +163,20 @@ class World:
                 await asyncio.sleep(outcome.delay_ms / 1000)
             if isinstance(outcome, Suspended):
                 assert self.waits, "suspended for ever"
-                await asyncio.sleep(max(0, min(self.waits.values()) - self.now_ms()) / 1000)
+                await self._until_ready()
                 self.fire_due()
         raise AssertionError("the run does not end")
 
+    async def _until_ready(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0, min(self.waits.values()) - self.now_ms()) / 1000):
+                await self.ready.wait()
+
     async def turn(self) -> Outcome:
         loop = asyncio.get_running_loop()
+        for after_ms, act in self.plan:
+            loop.call_later(after_ms / 1000, act)
+        self.plan = []
         self.port = StorePort(self)
         copies = {key: replace(memo) for key, memo in self.memos.items()}
         run = ClaimedRun(
@@ -183,8 +222,8 @@ class World:
             if due_at_ms <= self.now_ms():
                 del self.waits[key]
                 memo = self.memos[key]
-                kind = MemoKind.WOKEN if memo.kind is MemoKind.SLEEPING else memo.kind
-                self.number(key, kind, memo.blob)
+                self.outside.pending.pop(key, None)
+                self.number(key, ENDS.get(memo.kind, memo.kind), memo.blob)
 
     # --- What tests ask.
 
@@ -217,10 +256,12 @@ class StorePort:
         def apply(seen: int) -> Recorded:
             self.world.notes.append(note)
             known = self.world.memos.get(key)
-            if known is None or known.kind in (MemoKind.SLEEPING, MemoKind.RETRYING):
+            if known is None or known.kind not in FINAL:
                 self.world.waits.pop(key, None)
+                self.world.outside.pending.pop(key, None)
                 known = self.world.number(key, kind, blob)
-            return Recorded(known.number, known.at_ms, self.world.above(seen, key))
+                return Recorded(known.number, known.at_ms, self.world.above(seen, key))
+            return Recorded(known.number, known.at_ms, self.world.above(seen))
 
         return self._call("record", apply, key, kind)
 
@@ -235,15 +276,39 @@ class StorePort:
     def fire(self, key: str) -> asyncio.Future[Recorded | NotYet]:
         def apply(seen: int) -> Recorded | NotYet:
             memo = self.world.memos[key]
-            if memo.kind is MemoKind.SLEEPING:
+            if memo.kind in ENDS:
                 remaining_ms = self.world.waits[key] - self.now_ms()
                 if remaining_ms > 0:
                     return NotYet(remaining_ms)
                 del self.world.waits[key]
-                memo = self.world.number(key, MemoKind.WOKEN, memo.blob)
-            return Recorded(memo.number, memo.at_ms, self.world.above(seen, key))
+                self.world.outside.pending.pop(key, None)
+                memo = self.world.number(key, ENDS[memo.kind], memo.blob)
+                return Recorded(memo.number, memo.at_ms, self.world.above(seen, key))
+            return Recorded(memo.number, memo.at_ms, self.world.above(seen))
 
         return self._call("fire", apply, key)
+
+    def await_event(self, wait: EventWait) -> asyncio.Future[int]:
+        return self._begin_outside("await_event", wait)
+
+    def await_signal(self, wait: SignalWait) -> asyncio.Future[int]:
+        return self._begin_outside("await_signal", wait)
+
+    def invoke(self, invocation: Invocation) -> asyncio.Future[int]:
+        return self._begin_outside("invoke", invocation)
+
+    def _begin_outside(self, verb: str, wait: OutsideWait) -> asyncio.Future[int]:
+        def apply(seen: int) -> Begun:
+            self.world.notes.append(wait.note)
+            self.world.outside.begin(wait)
+            return Begun(self.world.sequence, self.world.above(seen))
+
+        return self._call(verb, apply, wait.key)
+
+    def tell(self, key: str, memo: Memo) -> None:
+        """Bring news from outside, unless the turn has ended."""
+        if not self.dead and self.world.execution is not None:
+            self.world.execution.deliver([(key, replace(memo))])
 
     async def suspend(self, seen: int, waits: Sequence[NewWait]) -> News | None:
         self.world.before_suspend()
@@ -255,6 +320,7 @@ class StorePort:
         for wait in waits:
             self.world.notes.append(wait.note)
             self._begin(wait.key, wait.kind, wait.blob, wait.due_at_ms)
+        self.world.ready.clear()
         return None
 
     def _begin(self, key: str, kind: MemoKind, blob: bytes, due_at_ms: int) -> None:
@@ -278,7 +344,7 @@ class StorePort:
             self.world.calls.append((verb, key, *more))
             reply = apply(seen)
             self.loop.call_later(self._delay_s(), answer, reply)
-            if verb == "record" and self.world.crash_after is not None:
+            if verb in COUNTED and self.world.crash_after is not None:
                 self.world.crash_after -= 1
                 if self.world.crash_after < 0:
                     self.world.crash_after = None
@@ -287,14 +353,18 @@ class StorePort:
 
         def answer(reply: Any) -> None:
             self.under_way -= 1
-            if not self.dead and not future.done():
-                future.set_result(reply)
+            if self.dead or future.done():
+                return
+            if isinstance(reply, Begun):
+                execution.deliver(reply.news)
+                reply = reply.number
+            future.set_result(reply)
 
         self.loop.call_at(self._last_s, at_the_store)
         return future
 
     def _delay_s(self) -> float:
-        return self.world.random.uniform(0, 0.003) if self.world._delayed else 0.0
+        return self.world.random.uniform(0, 0.003) if self.world.delayed else 0.0
 
 
 __all__ = ["RUN_ID", "Abandoned", "AttemptFailed", "Completed", "Failed", "Log", "Suspended", "World"]
