@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from durableq.app import App
 from durableq.services.committer import Retention
+from durableq.services.executor import RunInHand
 from durableq.services.worker import Duties, Tellings, Worker
 from durableq.store.leases import Leases
-from durableq.testing.crashes import Crash, Crashes, MortalRuns
+from durableq.testing.crashes import Crash, Crashes, MortalRuns, Watch
 from durableq.testing.server import MemoryLink, MemoryServer
+from durableq.testing.stubbed import stubbed
 from durableq.testing.stubs import Stubs
 from durableq.words.errors import StateLost
 from durableq.words.telemetry import get_log
@@ -117,7 +119,9 @@ class Crew:
         return [member for member in (self._worker, self._alone) if member is not None]
 
     async def _hire(self, *, alone: bool) -> _Member:
-        member = _Member(self._server, self._apps, self._crashes, self._suspected, alone=alone)
+        member = _Member(
+            self._server, self._apps, self._crashes, self._suspected, alone=alone, in_hand=stubbed(self._stubs)
+        )
         member.worker.environment.stand_in = self._stubs.stand_in
         member.worker.environment.chance = _none
         await member.worker.begin()
@@ -145,7 +149,14 @@ class _Member:
     """A worker and its link, which is cut when it dies."""
 
     def __init__(
-        self, server: MemoryServer, apps: Sequence[App], crashes: Crashes, suspects: Callable[[], None], *, alone: bool
+        self,
+        server: MemoryServer,
+        apps: Sequence[App],
+        crashes: Crashes,
+        suspects: Callable[[], None],
+        *,
+        alone: bool,
+        in_hand: type[RunInHand],
     ) -> None:
         calls = server.calls()
         assert isinstance(calls.link, MemoryLink)
@@ -163,7 +174,8 @@ class _Member:
         )
         tell = Tellings(leased=self.leases.append, suspects=suspects, lost=_lost, done=self._has_done)
         runs = MortalRuns(calls, crashes, self._die)
-        self.worker = Worker(calls, calls, duties, tell, get_log(), clock=server.clock, runs=runs)
+        self.worker = Worker(calls, calls, duties, tell, get_log(), clock=server.clock, runs=runs, in_hand=in_hand)
+        self._link.watch = Watch(crashes, self._die)
 
     async def leave(self) -> None:
         """See user code left, and let go of the threads."""

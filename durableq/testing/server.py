@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from durableq.store.calls import Calls
 from durableq.store.failures import Unavailable, meaning
@@ -68,6 +68,13 @@ def _scripts() -> Mapping[str, Script]:
     return load_scripts()
 
 
+class Watch(Protocol):
+    """Sees scripts called, and may cut the link it sees them on."""
+
+    def before(self, script: str, args: Sequence[Any]) -> None: ...
+    def kills_after(self, script: str, args: Sequence[Any], reply: asyncio.Future[Any]) -> bool: ...
+
+
 class MemoryLink(Link):
     """A link that executes what it is given, at once. After `cut` it is as one whose server is gone for good."""
 
@@ -76,6 +83,8 @@ class MemoryLink(Link):
         self._running = asyncio.get_running_loop()
         self._cut = ""
         self.failure = None
+        self.watch: Watch | None = None
+        """Told of each script, by who plans crashes."""
 
     @property
     def up(self) -> bool:
@@ -86,7 +95,12 @@ class MemoryLink(Link):
         self._cut = reason
 
     def run(self, script: Script, base: str, identity: str, now: str, *args: Any) -> asyncio.Future[Any]:
-        return self._execute(("EVALSHA", script.sha, 1, base, identity, now, *args), script.name)
+        if self.watch is not None:
+            self.watch.before(script.name, args)
+        future = self._execute(("EVALSHA", script.sha, 1, base, identity, now, *args), script.name)
+        if self.watch is not None and self.watch.kills_after(script.name, args, future):
+            return self._execute((), script.name)  # the reply is not for who is dead
+        return future
 
     def command(self, *args: Any) -> asyncio.Future[Any]:
         return self._execute(args, "")

@@ -168,6 +168,9 @@ class Stage:
             fired = await self._fire_due()
             if not await self._crew.round() and not fired:
                 return
+            if self.stubs.misused is not None:
+                self._crew.let_go("the test is over")
+                raise self.stubs.misused
             self._waiting.turned(len(self._crew.in_hand()), did=fired or self._crew.did)
             if fired or self._crew.progress != progress:
                 progress, since_s = self._crew.progress, time.monotonic()

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from durableq.engine.execution import ClaimedRun
+from durableq.testing.errors import EnvFailure
 from durableq.words.errors import ConfigError
 from durableq.words.ids import check_step_id
 
@@ -41,6 +42,8 @@ class Stubs:
         """How often the body of (run id, step id) has begun."""
         self.bodies = 0
         """How many have begun in all."""
+        self.misused: EnvFailure | None = None
+        """A stub that answers a wait with what no such wait is answered with."""
 
     def add(self, step_id: str, body: object, returns: object, raises: object, times: int | None) -> None:
         """Raises ConfigError."""
@@ -60,13 +63,29 @@ class Stubs:
         """What to execute for this body: itself, or what the newest stub that is not used up says."""
         self.begun[run.run_id, step_id] += 1
         self.bodies += 1
+        stub = self._next(step_id)
+        if stub is None:
+            return body
+        return partial(stub.body, *body.args, **body.keywords) if isinstance(body, partial) else stub.body
+
+    def instead(self, run_id: str, step_id: str) -> Callable[..., Any] | None:
+        """What answers a wait or an invoke in place of what it waits for; None where there is no stub."""
+        stub = self._next(step_id)
+        if stub is None:
+            return None
+        self.begun[run_id, step_id] += 1
+        self.bodies += 1
+        return stub.body
+
+    def _next(self, step_id: str) -> Stub | None:
+        """The newest that is not used up, which is used then."""
         for stub in reversed(self._stubs.get(step_id, ())):
             if stub.left != 0:
                 stub.used += 1
                 if stub.left is not None:
                     stub.left -= 1
-                return partial(stub.body, *body.args, **body.keywords) if isinstance(body, partial) else stub.body
-        return body
+                return stub
+        return None
 
     def unused(self) -> list[str]:
         """Step ids of stubs that no body has asked for, each once."""
