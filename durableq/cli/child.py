@@ -264,8 +264,10 @@ class _Child:
 
     def _reason_to_recycle(self, worker: Worker) -> str:
         settings = self._settings
-        if worker.environment.abandoned.count * 4 >= settings.concurrency:
-            return f"{worker.environment.abandoned.count} threads were abandoned by step timeouts"
+        abandoned = worker.environment.abandoned.count
+        # One is enough where a suspect must have nothing beside it.
+        if abandoned and abandoned * 4 >= (1 if settings.alone else settings.concurrency):
+            return f"{abandoned} threads were abandoned: steps past their timeout, or runs that were cancelled"
         if settings.max_runs_per_child and worker.hand.executed >= settings.max_runs_per_child:
             return f"{worker.hand.executed} runs executed"
         if settings.max_memory_per_child_mb and resident_mb() > settings.max_memory_per_child_mb:

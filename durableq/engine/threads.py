@@ -59,6 +59,8 @@ class AbandonedThreads:
 
     def __init__(self) -> None:
         self._living: Counter[tuple[str, str]] = Counter()
+        self.on_left: Callable[[str], None] = lambda _run_id: None
+        """Told of a run when the last of its threads here has ended."""
 
     @property
     def count(self) -> int:
@@ -74,6 +76,12 @@ class AbandonedThreads:
         self._living[run_id, step_key] -= 1
         if not self._living[run_id, step_key]:
             del self._living[run_id, step_key]
+            if not self.any_of(run_id):
+                self.on_left(run_id)
+
+    def any_of(self, run_id: str) -> bool:
+        """Whether any code of this run still runs here."""
+        return any(run == run_id for run, _ in self._living)
 
     def holds(self, run_id: str, step_key: str) -> bool:
         """Whether a body of this step still runs here, so that its next attempt must not start."""

@@ -1,8 +1,9 @@
 """Ends a worker when nothing is left to do: `durableq worker --burst`.
 
-Nothing left means, in one and the same moment: every event is routed, no run is ready for a function of this worker, and its
-children have none in hand. With a scheduler beside it, no timer is due either. What is due later (sleeps, retries, delayed
-starts) stays where it is, and so does what other workers have in hand: this one does not wait for it.
+Nothing left means, in one and the same moment: every event is routed and delivered, no run is ready for a function of this
+worker, and its children have none in hand. With a scheduler beside it, no timer is due either. What is due later (sleeps,
+retries, delayed starts) or waits for something to come stays where it is, and so does what other workers have in hand: this
+one does not wait for it.
 """
 
 from __future__ import annotations
@@ -47,4 +48,4 @@ class Burst:
 
     async def _nothing_left(self, leases: list[str]) -> bool:
         left = await self._work.left(leases)
-        return not (left.unrouted or left.ready or left.in_hand or (self._timers and left.due))
+        return not (left.unrouted or left.posted or left.ready or left.in_hand or (self._timers and left.due))

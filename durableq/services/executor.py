@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
@@ -38,8 +38,10 @@ from durableq.store.runs import (
 )
 from durableq.store.signals import SignalWait as SignalWrite
 from durableq.words.clock import ServerClock
-from durableq.words.errors import CodecError, RedisUnavailable
+from durableq.words.errors import CodecError, DurableqError, RedisUnavailable
 from durableq.words.telemetry import Log
+
+CANCELLED: Final = "cancelled"
 
 
 class Beginnings(NamedTuple):
@@ -62,6 +64,7 @@ class RunInHand:
         "_hand",
         "_lapsed",
         "_log",
+        "_parted",
         "_under_way",
         "claimed",
         "run_id",
@@ -91,6 +94,8 @@ class RunInHand:
         self._execution: Execution | None = None
         self._given = b""
         self._dropped = ""
+        self._parted = False
+        """Whether it is suspended: user code is being left, and the run is nobody's or another's."""
 
     # --- the port
 
@@ -127,11 +132,11 @@ class RunInHand:
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         epoch = self.claimed.epoch
         if not waits:
-            return self._committer.add(SuspendWrite(self.run_id, epoch, seen))
+            return self._committer.add(SuspendWrite(self.run_id, epoch, seen), self._suspended)
         for wait in waits[:-1]:
             # Answered like the last one, whose answer is the one that counts.
             self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
-        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1))
+        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1), self._suspended)
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -143,6 +148,10 @@ class RunInHand:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task
+
+    def _suspended(self, answer: Any) -> News | None:
+        self._parted = answer is None
+        return answer  # type: ignore[no-any-return]
 
     def _fired(self, answer: Any) -> Recorded | NotYet:
         if answer.news:
@@ -174,9 +183,20 @@ class RunInHand:
         if self._execution is not None:
             self._execution.deliver(news)
 
+    @property
+    def ours(self) -> bool:
+        """Whether nothing says yet that the run is not this holder's any more."""
+        return not self._dropped and not self._parted
+
+    def cancelled(self, why: str) -> None:
+        """The run is cancelled: drop it."""
+        if not self._dropped:
+            self._tell_cancelled(why)
+        self.drop(f"{CANCELLED}: {why}")
+
     def drop(self, reason: str) -> None:
         """The run is not ours any more: stop user code, write nothing."""
-        self._dropped = reason
+        self._dropped = self._dropped or reason
         if self._execution is not None:
             self._execution.abandon(reason)
 
@@ -184,14 +204,15 @@ class RunInHand:
 
     async def execute(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> None:
         """From the claim to the confirmed outcome. Never raises."""
-        written = False
+        written, taken = False, False
         try:
             outcome = await self._outcome(function, runs, environment)
             self._hand.ended(self)
             await self._write(outcome)
             written = not isinstance(outcome, Abandoned)
+            taken = isinstance(outcome, Abandoned) and outcome.reason.startswith(Stale.__name__)
         except Stale:
-            self._log.info("run.dropped", run_id=self.run_id, reason=self._dropped or "it has another holder")
+            taken = True
         except Exception:
             self._log.exception("run.not_written", run_id=self.run_id)
         finally:
@@ -199,8 +220,13 @@ class RunInHand:
                 for task in self._under_way:
                     task.cancel()
             self._hand.gone(self)
-            if not written and not self._dropped:
-                self._lapsed()
+            if not written:
+                if environment.abandoned.any_of(self.run_id):
+                    self._hand.linger(self.run_id)
+                if not self._dropped:
+                    self._lapsed()
+        if taken:
+            await self._tell_taken(runs)
 
     async def _outcome(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
         if function is None:
@@ -245,6 +271,24 @@ class RunInHand:
             len(given),
         )
         return Execution(function, run, self, environment)
+
+    async def _tell_taken(self, runs: Runs) -> None:
+        """Say why a write was refused: cancelled as a rule, with the hint still on its way."""
+        if self._dropped:
+            if not self._dropped.startswith(CANCELLED):  # of which the log knows
+                self._log.info("run.dropped", run_id=self.run_id, reason=self._dropped)
+            return
+        try:
+            why = await runs.why_cancelled(self.run_id)
+        except DurableqError:
+            return  # this process is leaving without Redis, and has said so
+        if why is not None:
+            self._tell_cancelled(why)
+        else:
+            self._log.info("run.dropped", run_id=self.run_id, reason="it has another holder")
+
+    def _tell_cancelled(self, why: str) -> None:
+        self._log.info("run.cancelled", run_id=self.run_id, function=self.claimed.function, why=why)
 
     def _tell_failed(self, failure: Failure) -> None:
         error, at = f"{failure.name}: {failure.message}", own_line(failure.stack)

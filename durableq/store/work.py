@@ -9,12 +9,14 @@ from durableq.store.calls import Calls
 
 
 class WorkLeft(NamedTuple):
-    """Events to route; runs ready for the functions of some leases, and in hand under them; timers that are due."""
+    """Events to route; runs ready for the functions of some leases, and in hand under them; timers that are due; events to
+    deliver to what waits for them."""
 
     unrouted: int
     ready: int
     in_hand: int
     due: int
+    posted: int = 0
 
 
 class Work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from durableq.store.runs import FinishWrite
 from durableq.store.work import Work, WorkLeft
+from tests.store.awaiting import asleep, deliver, happened
 from tests.store.shard import Shard
 
 NOTHING = WorkLeft(0, 0, 0, 0)
@@ -63,3 +64,12 @@ async def test_leases_that_are_gone_and_none_at_all_have_nothing(shard: Shard) -
     await shard.queued("a/f")
     assert await left(shard, "never") == NOTHING
     assert await Work(shard.calls).left([]) == NOTHING
+
+
+async def test_what_is_still_to_be_delivered_counts_and_what_waits_does_not(shard: Shard) -> None:
+    await asleep(shard)
+    assert await left(shard) == NOTHING
+    await happened(shard)
+    assert await left(shard) == WorkLeft(0, 0, 0, 0, 1)
+    await deliver(shard)
+    assert await left(shard) == WorkLeft(0, 1, 0, 0, 0)

@@ -1,11 +1,11 @@
--- count_work: what is left to do now for children that have these leases: events to route, runs to claim, runs in hand.
+-- count_work: what is left to do now for children that have these leases: events to route and deliver, runs to claim, runs in hand.
 -- keys: meta, lease(lease), held(lease), ready(function), suspects(app), run(id), timers
 -- include: app_of
 -- items: lease_id:str
--- returns: events that wait to be routed, runs ready for functions of the leases, runs held by them, timers that are due
+-- returns: events that wait to be routed, runs ready for functions of the leases, runs held by them, timers that are due, events to deliver to waits
 -- One script, since a run goes from one of these places to the next: whoever looks one by one may miss it in each.
 -- Of the suspects of an app the first 100 are looked at, as a claim does. Reads only.
-local counts = redis.call('HMGET', meta, 'sent', 'routed')
+local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts')
 local unrouted = tonumber(counts[1] or 0) - tonumber(counts[2] or 0)
 local ready_runs, in_hand, mine, apps = 0, 0, {}, {}
 for i = 1, ITEMS do
@@ -23,4 +23,4 @@ for app in pairs(apps) do
     if mine[redis.call('HGET', run(id), 'f') or ''] then ready_runs = ready_runs + 1 end
   end
 end
-return {unrouted, ready_runs, in_hand, redis.call('ZCOUNT', timers, '-inf', now)}
+return {unrouted, ready_runs, in_hand, redis.call('ZCOUNT', timers, '-inf', now), tonumber(counts[3] or 0)}
