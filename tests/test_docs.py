@@ -14,6 +14,7 @@ import pytest
 
 import durableq as dq
 from durableq.cli.main import main
+from durableq.model.filing import ANYHOW, file_under
 from durableq.store.keys import KEYS
 from durableq.testing import TestEnv
 from tests.durableq_command import REPOSITORY
@@ -149,7 +150,25 @@ def test_the_python_in_a_page_is_executed(page: Path, monkeypatch: pytest.Monkey
             assert {run.status for run in env.runs} == {"completed"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """What headings of this page are linked by, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "README.md"], ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+            assert not anchor or anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+# ---- conditions
+
+
+@pytest.mark.parametrize("row", [row for row in _rows("waits.md") if row[-1] in ("index", "each is evaluated")])
+def test_a_condition_is_found_as_the_page_says(row: list[str]) -> None:
+    (written,) = _code(row[0])
+    filing = file_under("a/b", written.replace("\\|", "|"), {"data": {"order_id": 1}, "user": {"id": 2}})
+    assert (filing.path != ANYHOW) == (row[1] == "index")

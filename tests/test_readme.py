@@ -91,12 +91,21 @@ def test_plain_code_sends_and_def_functions_answer(snippets: Snippets) -> None:
 
 
 @pytest.mark.acceptance
+def test_a_refund_waits_for_its_decision_and_is_paid_back_by_another_function(snippets: Snippets) -> None:
+    refund = {"refund_id": 1, "cents": 350}
+    requested = dq.Event("refund/requested", refund, id="refund-1")
+    snippets.module.app.send_sync([requested, dq.Event("refund/decided", {"refund_id": 1, "granted": True})])
+    assert snippets.result("refund", "refund-1") == "350 cents paid back"
+    assert asyncio.run(snippets.module.pay_back_now()) == "350 cents paid back"
+
+
+@pytest.mark.acceptance
 def test_a_client_needs_no_code_of_the_app(snippets: Snippets) -> None:
     statuses = asyncio.run(snippets.module.without_the_apps_code(os.environ["DURABLEQ_URL"]))
     assert set(statuses) <= {"queued", "running", "waiting", "completed"}
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)", README))))
 def test_what_the_readme_links_to_is_there(target: str) -> None:
     assert (REPOSITORY / target).exists()
 
