@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic
@@ -70,6 +71,18 @@ class BaseContext(Generic[T]):
     def uuid4(self) -> UUID:
         """A random UUID, drawn from `random`."""
         return UUID(int=self._scope.random.getrandbits(128), version=4)
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set as soon as the run is cancelled, or lost to this worker: what is done from then on is not recorded.
+
+        For code in threads, which cannot be stopped from outside; an `async` body is cancelled as a task. A long one looks
+        now and then, and returns:
+
+            while not ctx.cancelled.wait(1):
+                poll_once()
+        """
+        return self._replay.execution.cancelled
 
     @property
     def _scope(self) -> Scope:

@@ -181,17 +181,6 @@ class SyncContext(BaseContext[Data]):
         self.step = SyncStep(replay, own)
         """The verbs: run, sleep, sleep_until, wait_for_event, wait_for_signal, send_signal, invoke, send_event, options."""
 
-    @property
-    def cancelled(self) -> threading.Event:
-        """Set as soon as the run is cancelled, or lost to this worker: what is done from then on is not recorded.
-
-        A thread cannot be stopped from outside, so a long body looks now and then, and returns:
-
-            while not ctx.cancelled.wait(1):
-                poll_once()
-        """
-        return self._replay.execution.cancelled
-
     @overload
     def parallel(self, f: Callable[[], A], /) -> tuple[A]: ...
     @overload

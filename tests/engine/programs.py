@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
 from durableq.engine.context import Context
+from durableq.model.event import Event
 from durableq.model.memo import RESULTS
-from durableq.words.errors import NonRetriableError, StepError
+from durableq.words.errors import InvokeTimeout, NonRetriableError, StepError
+from tests.engine.outside import Ends
 from tests.engine.world import World
 
 
@@ -31,6 +34,32 @@ class Step:
 @dataclass
 class Sleep:
     length_ms: int
+    id: str = ""
+
+
+@dataclass
+class Wait:
+    """For an event `a` or `b`, of one kind or of any."""
+
+    name: str
+    timeout_ms: int
+    kind: int | None = None
+    id: str = ""
+
+
+@dataclass
+class Hearing:
+    """A wait for the signal that is called as this is."""
+
+    timeout_ms: int
+    id: str = ""
+
+
+@dataclass
+class Child:
+    takes_ms: int
+    timeout_ms: int
+    fails: bool = False
     id: str = ""
 
 
@@ -57,12 +86,38 @@ steps = st.builds(
     fatal=st.sampled_from([False] * 4 + [True]),
 )
 sleeps = st.builds(Sleep, length_ms=st.sampled_from([0, 1, 3, 10, 5_000, 60_000]))
+_TIMEOUTS_MS = [0, 3, 20, 1_000, 100_000]
+waits = st.one_of(
+    st.builds(
+        Wait,
+        name=st.sampled_from("ab"),
+        timeout_ms=st.sampled_from(_TIMEOUTS_MS),
+        kind=st.sampled_from([None, None, 0, 1]),
+    ),
+    st.builds(Hearing, timeout_ms=st.sampled_from(_TIMEOUTS_MS)),
+    st.builds(
+        Child,
+        takes_ms=st.sampled_from([0, 1, 5, 50, 5_000]),
+        timeout_ms=st.sampled_from(_TIMEOUTS_MS),
+        fails=st.sampled_from([False, False, True]),
+    ),
+)
+_TIMES_MS = [0, 1, 2, 5, 10, 20, 500, 2_000, 70_000]
+happenings = st.lists(
+    st.tuples(st.sampled_from(_TIMES_MS), st.sampled_from(["a", "b", "signal"]), st.integers(0, 9)), max_size=8
+)
+"""What happens outside: when, an event of which name or a signal, and of which kind, or to which wait for one."""
+
 HOWS = ["seq", "gather", "race", "group", "completed", "limited"]
 
 
 def _many(parts: Any) -> Any:
     return st.builds(Many, how=st.sampled_from(HOWS), parts=st.lists(parts, min_size=1, max_size=4))
 
+
+programs_that_wait = st.recursive(st.one_of(steps, sleeps, waits, waits, waits), _many, max_leaves=10).map(
+    lambda node: numbered(Many("seq", [node]))
+)
 
 programs = st.recursive(st.one_of(steps, steps, sleeps), _many, max_leaves=12).map(
     lambda node: numbered(Many("seq", [node]))
@@ -99,8 +154,27 @@ class Interpreter:
             await ctx.step.sleep(node.id, node.length_ms / 1000)
             told("slept", node.id)
             return "slept"
+        if isinstance(node, (Wait, Hearing, Child)):
+            value = await self.wait(ctx, node)
+            told(type(node).__name__, node.id, value)
+            return value
         parts = [self.evaluate(ctx, part, trace) for part in node.parts]
         return await getattr(self, node.how)(parts, told)
+
+    async def wait(self, ctx: Context, node: Any) -> Any:
+        timeout = node.timeout_ms / 1000
+        if isinstance(node, Wait):
+            if_ = None if node.kind is None else f"async.data.kind == {node.kind}"
+            event = await ctx.step.wait_for_event(node.id, node.name, timeout=timeout, if_=if_)
+            return None if event is None else event.id
+        if isinstance(node, Hearing):
+            signal = await ctx.step.wait_for_signal(node.id, node.id, timeout=timeout)
+            return None if signal is None else signal.data
+        try:
+            data = {"takes_ms": node.takes_ms, "fails": node.fails}
+            return await ctx.step.invoke(node.id, "child", data=data, timeout=timeout)
+        except (StepError, InvokeTimeout) as error:
+            return type(error).__name__
 
     async def seq(self, parts: list[Any], _told: Any) -> Any:
         return [await part for part in parts]
@@ -175,5 +249,30 @@ def world_of(interpreter: Interpreter, **options: Any) -> World:
     async def program(ctx: Context) -> Any:
         return await interpreter(ctx)
 
-    interpreter.world = World(program, **options)
-    return interpreter.world
+    world = interpreter.world = World(program, **options)
+    world.outside.child = _end_of_child
+    return world
+
+
+def _end_of_child(_function: str, given: Event[Any]) -> Ends:
+    return Ends(ValueError("child") if given.data["fails"] else "child", given.data["takes_ms"])
+
+
+def leaves_of(node: Any, kind: type) -> list[Any]:
+    """The leaves of this kind."""
+    if isinstance(node, Many):
+        return [leaf for part in node.parts for leaf in leaves_of(part, kind)]
+    return [node] if isinstance(node, kind) else []
+
+
+def happen(world: World, program: Any, what: list[tuple[int, str, int]]) -> None:
+    """Have this happen outside."""
+    signals = [leaf.id for leaf in leaves_of(program, Hearing)]
+    for order, (at_ms, name, number) in enumerate(what):
+        if name != "signal":
+            act = partial(world.outside.arrive, name, {"kind": number % 2})
+        elif signals:
+            act = partial(world.outside.signal, signals[number % len(signals)], order)
+        else:
+            continue
+        world.plan.append((at_ms, act))

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from durableq.engine.sync import SyncContext
 from durableq.model.memo import RESULTS
 from durableq.words.errors import NonRetriableError, StepError
-from tests.engine.programs import Interpreter, Many, Sleep, Step, numbered, programs, sleeps, world_of
+from tests.engine.programs import (
+    Interpreter,
+    Many,
+    Sleep,
+    Step,
+    happen,
+    happenings,
+    numbered,
+    programs,
+    programs_that_wait,
+    sleeps,
+    world_of,
+)
 from tests.engine.world import World
 
 
@@ -31,6 +43,54 @@ def test_a_replay_is_told_what_the_turn_before_was_told(program: Any, seed: int,
     assert interpreter.traces[-1] == interpreter.traces[-2]
     assert len(interpreter.executed) == executed
     assert world.calls[calls:] == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    program=programs_that_wait,
+    what=happenings,
+    seed=st.integers(0, 2**32),
+    crash_after=st.none() | st.integers(0, 12),
+)
+def test_a_replay_is_told_what_came_from_outside_as_the_turn_before_was(
+    program: Any, what: Any, seed: int, crash_after: int | None
+) -> None:
+    interpreter = Interpreter(program)
+    world = world_of(interpreter, seed=seed, crash_after=crash_after)
+    happen(world, program, what)
+    result = world.finish()
+
+    for earlier, later in zip(interpreter.traces, interpreter.traces[1:], strict=False):
+        assert later[: len(earlier)] == earlier
+    assert interpreter.executed_again == []
+
+    executed, calls, children = len(interpreter.executed), len(world.calls), len(world.outside.children)
+    assert world.finish() == result
+    assert interpreter.traces[-1] == interpreter.traces[-2]
+    assert (len(interpreter.executed), len(world.outside.children)) == (executed, children)
+    assert world.calls[calls:] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    times_ms=st.lists(st.integers(0, 20) | st.integers(0, 100_000), max_size=10),
+    seed=st.integers(0, 2**32),
+    crash_after=st.none() | st.integers(0, 20),
+)
+def test_a_loop_of_waits_has_every_event_once_and_in_order_wherever_its_worker_dies(
+    times_ms: list[int], seed: int, crash_after: int | None
+) -> None:
+    async def function(ctx: Any) -> Any:
+        had = []
+        while True:
+            event = await ctx.step.wait_for_event("next", "a/b", timeout="1d")
+            if event is None:
+                return had
+            had.append(event.id)
+
+    world = World(function, seed=seed, crash_after=crash_after)
+    world.plan = [(at_ms, partial(world.outside.arrive, "a/b")) for at_ms in times_ms]
+    assert world.finish() == [f"e{n}" for n in range(len(times_ms))]
 
 
 def _plain(nodes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`wait_for_signal` and `send_signal`: one waiter a name, no look-back; what is sent reaches it once, over whatever attempts."""
+"""`wait_for_signal` and `send_signal`: one waiter a name, no look-back; what is sent reaches it once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wait_for_event`: each event is had once, in order, none that came is missed; the time ends the wait, or the event, never both."""
+"""`wait_for_event`: each event is had once, in order, and none is missed; event or timeout, never both."""
 
 from __future__ import annotations
 
