@@ -14,6 +14,7 @@ from durableq.words.errors import (
     CodecError,
     ConfigError,
     EventError,
+    InvokeTimeout,
     LimitExceeded,
     NestedStep,
     NonRetriableError,
@@ -28,9 +29,9 @@ __all__ = ["DEFAULT_BACKOFF", "DEFAULT_RETRIES", "Backoff", "Decision", "Exhaust
 DEFAULT_RETRIES = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What another attempt cannot mend. A StepError has had its attempts already; the others are mistakes in the code or the
-# value, and say the same each time.
-_FINAL = (NonRetriableError, StepError, CodecError, LimitExceeded, NestedStep, ConfigError, EventError)
+# What another attempt cannot mend. A StepError has had its attempts already, an InvokeTimeout is recorded, so that a replay
+# meets it again; the others are mistakes in the code or the value, and say the same each time.
+_FINAL = (NonRetriableError, StepError, InvokeTimeout, CodecError, LimitExceeded, NestedStep, ConfigError, EventError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,7 @@ def test_an_uncaught_timeout_fails_the_run_without_another_attempt_which_would_m
     outcome = world.finish()
     assert isinstance(outcome, Failed)
     assert outcome.failure.name == "InvokeTimeout"
+    assert world.attempt == 0
     assert len(world.outside.children) == 1
 
 

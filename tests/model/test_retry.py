@@ -11,6 +11,7 @@ from durableq.model.retry import Backoff, Exhausted, Retry, check_retries, decid
 from durableq.words.errors import (
     CodecError,
     ConfigError,
+    InvokeTimeout,
     LimitExceeded,
     NonRetriableError,
     RetryAfterError,
@@ -46,7 +47,8 @@ def test_own_backoff_replaces_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [NonRetriableError("no"), StepError("ValueError", "x"), CodecError("x"), LimitExceeded("x")]
+    "error",
+    [NonRetriableError("no"), StepError("ValueError", "x"), InvokeTimeout("x"), CodecError("x"), LimitExceeded("x")],
 )
 def test_what_cannot_be_mended_is_not_retried(error: Exception) -> None:
     assert after(error) == Exhausted(f"{type(error).__name__} is not retried")
