@@ -17,6 +17,7 @@ from durableq.store.events import NewEvent
 from durableq.store.reads import RunRow
 from durableq.store.runs import FinishWrite
 from durableq.words import codec
+from durableq.words.ids import run_id
 from tests.store.shard import Held, Shard
 
 LEASE = "L1"
@@ -36,6 +37,7 @@ class Routed:
         self.router = Router(shard.events, shard.waits, shard.registry, log)
         self.deliverer = Deliverer(shard.waits, shard.runs, log, 100)
         self._sent = 0
+        self._entries: list[str] = []
         self._releases = 0
 
     def function(self, id: str, *triggers: Any, **options: Any) -> str:
@@ -59,7 +61,9 @@ class Routed:
         for event in events:
             self._sent += 1
             new.append(NewEvent(f"e{self._sent}", 60_000, encode_event(event)))
-        return await self.shard.events.send_events(new)
+        entries = await self.shard.events.send_events(new)
+        self._entries += entries
+        return entries
 
     async def route(self) -> None:
         """Route and deliver until nothing is left of either."""
@@ -67,12 +71,14 @@ class Routed:
             pass
 
     async def runs(self, function: str) -> list[str]:
-        """The runs of a function, the oldest first."""
+        """The runs of a function: of events that were sent here in their order, of others the oldest first."""
         return [row.id for row in await self.rows(function)]
 
     async def rows(self, function: str) -> list[RunRow]:
         found = await self.shard.reads.newest([function], list(State), 1000)
-        return sorted((row for row in found if row.function == function), key=lambda row: row.id)
+        place = {run_id(entry, function, 0): number for number, entry in enumerate(self._entries)}
+        mine = [row for row in found if row.function == function]
+        return sorted(mine, key=lambda row: (place.get(row.id, len(place)), row.id))
 
     async def state(self, run: str) -> str:
         row = await self.shard.reads.row(run)
