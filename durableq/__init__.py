@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from durableq.model.event import Event
     from durableq.model.function import Function
     from durableq.model.limits import Limits
+    from durableq.model.signal import Signal
     from durableq.model.trigger import CronTrigger, EventTrigger
     from durableq.words.errors import (
         CodecError,
@@ -83,6 +84,7 @@ __all__ = [
     "RunHandle",
     "RunNotFound",
     "SendError",
+    "Signal",
     "SignalTaken",
     "StateLost",
     "StepError",
@@ -107,6 +109,7 @@ _HOMES: Final = {
     "Function": "model.function",
     "Limits": "model.limits",
     "RunHandle": "handles",
+    "Signal": "model.signal",
     "SyncContext": "engine.sync",
     "SyncRunHandle": "handles",
     "Timeouts": "model.cancelling",
