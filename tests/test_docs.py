@@ -164,6 +164,19 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
             assert not anchor or anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
+# ---- errors
+
+
+def test_every_error_is_listed_with_when_and_what_to_do() -> None:
+    listed = {name: row for row in _rows("failures.md") if len(row) == 3 for name in _code(row[0])}
+    errors = {
+        name for name in dq.__all__ if isinstance(found := getattr(dq, name), type) and issubclass(found, Exception)
+    }
+    raised_by_users = {"DurableqError", "NonRetriableError", "RetryAfterError"}
+    assert sorted(errors - set(listed) - raised_by_users) == []
+    assert [name for name in errors & set(listed) if not listed[name][1]] == []
+
+
 # ---- conditions
 
 
