@@ -19,6 +19,7 @@ import durableq as dq
 
 app = dq.App("shop")
 GO = [dq.EventTrigger("go")]
+NOBODY = [dq.EventTrigger("nobody/sends-this")]
 ONCE = dq.Backoff.fixed("100ms")
 
 def note(text):
@@ -85,6 +86,23 @@ async def renames_a_field(ctx):
 @app.function("changes-the-verb", triggers=GO)
 async def changes_the_verb(ctx):
     await ctx.step.run("thing", note, "thing")
+    await ctx.step.sleep("nap", "4s")
+
+@app.function("waits-otherwise", triggers=GO)
+async def waits_otherwise(ctx):
+    await ctx.step.wait_for_event("answer", "old/answer", timeout="4s")
+
+@app.function("child", triggers=NOBODY)
+async def child(ctx):
+    await ctx.step.sleep("nap", "4s")
+    return "the child that there was"
+
+@app.function("invokes-otherwise", triggers=GO)
+async def invokes_otherwise(ctx):
+    return await ctx.step.invoke("child", child)
+
+@app.function("gains-on-failure", triggers=GO)
+async def gains_on_failure(ctx):
     await ctx.step.sleep("nap", "4s")
 
 @app.function("old-id", triggers=GO)
@@ -163,7 +181,33 @@ async def renames_a_field(ctx):
 async def changes_the_verb(ctx):
     await ctx.step.sleep("thing", "1s")
 
-@app.function("new-id", triggers=[dq.EventTrigger("nobody/sends-this")])
+@app.function("waits-otherwise", triggers=GO)
+async def waits_otherwise(ctx):
+    if await ctx.step.wait_for_event("answer", "new/answer", timeout="1h") is None:
+        return "the time that there was is over"
+
+@app.function("child", triggers=NOBODY)
+async def child(ctx):
+    await ctx.step.sleep("nap", "4s")
+    return "the child that there was"
+
+@app.function("other-child", triggers=NOBODY)
+async def other_child(ctx):
+    return "another child"
+
+@app.function("invokes-otherwise", triggers=GO)
+async def invokes_otherwise(ctx):
+    return await ctx.step.invoke("child", other_child)
+
+async def failed(ctx):
+    return ctx.event.data["error"]["message"]
+
+@app.function("gains-on-failure", triggers=GO, retries=0, on_failure=failed)
+async def gains_on_failure(ctx):
+    await ctx.step.sleep("nap", "4s")
+    raise ValueError("the new code fails")
+
+@app.function("new-id", triggers=NOBODY)
 async def new_id(ctx):
     return "new"
 """
@@ -237,11 +281,11 @@ def deployed(start_server: Any, tmp_path: Path) -> Iterator[Deployed]:
 def test_runs_go_on_under_the_new_code_as_the_page_says(deployed: Deployed) -> None:
     deployed.deploy("before", BEFORE)
     deployed.send()
-    until(lambda: deployed.count("waiting") == 10, "all sleep")
+    until(lambda: deployed.count("waiting") == 14, "all sleep or wait")
     printed = deployed.deploy("after", AFTER)
     assert "removed  old-id" in printed
     assert "added    new-id" in printed
-    until(lambda: deployed.count("completed") == 7 and deployed.count("failed") == 2, "all have ended but one")
+    until(lambda: deployed.count("completed") == 11 and deployed.count("failed") == 3, "all have ended but one")
 
     noted = deployed.notes.read_text().splitlines()
     assert len(noted) == len(set(noted)), "nothing that was recorded was executed again"
@@ -261,6 +305,11 @@ def test_runs_go_on_under_the_new_code_as_the_page_says(deployed: Deployed) -> N
     assert deployed.run("gains-a-field").result == [100, "free"]
     assert "value has no total, which Renamed needs" in deployed.run("renames-a-field").error.message
     assert "give the new step an id of its own" in deployed.run("changes-the-verb").error.message
+    # a wait and an invoke that have begun stay what they were
+    assert deployed.run("waits-otherwise").result == "the time that there was is over"
+    assert deployed.run("invokes-otherwise").result == "the child that there was"
+    # what happens to a run that fails is said by the code under which it fails
+    assert deployed.run("gains-on-failure:on-failure").result == "the new code fails"
     # a run whose function is gone waits for a worker that has it
     assert deployed.run("old-id").status == "queued"
 
