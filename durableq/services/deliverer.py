@@ -4,6 +4,8 @@ Authority: the post of a name in Redis (decision 008). Any number may deliver: e
 the order of its name, and what one leaves undone another takes up. An event of a million waits is pages of a hundred, so
 neither this process nor Redis is busy with it for longer than a page.
 
+Whoever finds that somebody else is at it looks again soon: what is not taken further for 200 ms is anybody's.
+
 Failures. POST_MOVED: somebody else has delivered the entry; look for the next one. What is filed and cannot be read here (a
 newer release's, or damaged) does not match, and is said once.
 """
@@ -17,8 +19,9 @@ from durableq.model.event import read_head
 from durableq.model.filing import read_tail
 from durableq.store.failures import PostMoved
 from durableq.store.runs import Runs
-from durableq.store.waits import Filed, Page, Waits
+from durableq.store.waits import Filed, InHands, Page, Waits
 from durableq.words.errors import CodecError, DurableqError
+from durableq.words.ids import run_created_at_ms
 from durableq.words.telemetry import Log
 
 IDLE_S: Final = 30.0
@@ -40,17 +43,22 @@ class Deliverer:
         self._unreadable: set[str] = set()
 
     async def run_once(self) -> float:
-        return 0.0 if await self._next() else IDLE_S
+        found = await self._next()
+        if isinstance(found, InHands):
+            return found.for_ms / 1000
+        return 0.0 if found else IDLE_S
 
     async def deliver(self) -> int:
         """Deliver until nothing is posted that is not in somebody's hands. Returns the entries delivered."""
         count = 0
-        while await self._next():
+        while await self._next() is True:
             count += 1
         return count
 
-    async def _next(self) -> bool:
-        page = await self._waits.read_posts()
+    async def _next(self) -> bool | InHands:
+        page = await self._waits.next_post()
+        if isinstance(page, InHands):
+            return page
         if page is not None:
             await self._deliver(page)
             self._on_delivered()
@@ -60,15 +68,12 @@ class Deliverer:
         event = _scope(first.blob, first.entry)
         page: Page | None = first
         while page is not None:
-            tickets = [(page.bucket, filed.ticket) for filed in page.filed if await self._matches(filed, event, page)]
-            last = page.number == 0
+            tickets = [filed.ticket for filed in page.filed if await self._matches(filed, event, page)]
             try:
-                await self._waits.deliver_event(
-                    page.event_name, page.entry, tickets, done=last, keep_failed=self._keep_failed
-                )
+                await self._waits.answer(page, tickets, len(first.blob), self._keep_failed)
             except PostMoved:
                 return
-            page = None if last else await self._waits.read_posts(page)
+            page = await self._waits.read_posts(page) if page.number else None
 
     async def _matches(self, filed: Filed, event: Mapping[str, Any] | None, page: Page) -> bool:
         if event is None:
@@ -77,7 +82,9 @@ class Deliverer:
             condition = read_tail(filed.tail)
             own = None
             if condition.event is None:
-                own = read_head(await self._runs.read_input(filed.run_id)).scope()
+                # The time in the id, which is that of the event if one has started it.
+                began = f"{run_created_at_ms(filed.run_id)}-0"
+                own = read_head(await self._runs.read_input(filed.run_id)).scope(began)
             return condition.holds(own, event)
         except (CodecError, DurableqError, LookupError, TypeError) as error:
             if filed.run_id not in self._unreadable and len(self._unreadable) < 1000:

@@ -47,16 +47,19 @@ class Janitor:
         self._registry = registry
         self._log = log
         self._ages = ages
+        self._trimmed = 0
+        """Up to which of the heard names buffers are trimmed in this turn."""
 
     async def run_once(self) -> float:
         memory = await self._upkeep.memory()
         more_to_prune = await self._prune(memory)
         await self._gate(memory, more_to_prune)
         swept_all = not await self._cancels.sweep_ended(keep_failed=self._keep_failed)
-        _, more_names = await self._waits.retire_names(self._ages.names_ms)
+        names = await self._waits.retire_names(self._ages.names_ms, self._trimmed)
+        self._trimmed = names.above
         for function in await self._registry.retire_functions(self._ages.retire_after_ms):
             self._log.info("function.retired", function=function)
-        if more_to_prune or not swept_all or more_names:
+        if more_to_prune or not swept_all or names.more:
             return 0.05
         if memory is None or memory.maximum == 0:
             return 30.0

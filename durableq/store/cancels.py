@@ -39,9 +39,12 @@ class Cancels:
         now_ms, replies, sweep = await (future if within_s is None else self._calls.link.within(within_s, future))
         return Cancelled(now_ms, [found(reply) for reply in replies], sweep == 1)
 
-    async def sweep_ended(self, limit: int = 100, keep_failed: int = 10_000) -> bool:
-        """Take away what hangs on final runs, and cancel what failed or cancelled ones awaited. Returns if there is more."""
-        _, more = await self._calls.run("sweep_ended", limit, keep_failed)
+    async def sweep_ended(self, limit: int = 100, keep_failed: int = 10_000, page: int = 1000) -> bool:
+        """Take away what hangs on final runs, and cancel what failed or cancelled ones awaited. Returns if there is more.
+
+        At most `limit` things a call, and of a run with more than twice `page` memos so many of them.
+        """
+        _, more = await self._calls.run("sweep_ended", limit, page, keep_failed)
         return bool(more)
 
 

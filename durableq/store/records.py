@@ -17,9 +17,10 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     t  pending timers                                route, record_waits, suspend, retry, fire
     x  deaths of its worker since it last recorded   free
     o  1 while there is news from outside            fire
-    p  place in the stream, if no event started it   invoke
+    p  place in the stream, if no event started it   invoke, tick
     k  what its end has to do besides: l listeners,  route, claim, invoke, watch
-       p parent, s silent, t timeouts, w watchers
+       p parent, s silent, i silent about invokes,
+       t timeouts, w watchers
     u  parent: run and step key                      invoke
     y  due time of a delayed start with timeouts     route
 
@@ -33,7 +34,7 @@ A failure written by Lua itself begins with the letter T: name, newline, message
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durableq.model.memo import Memo, MemoKind
 
@@ -42,6 +43,13 @@ STALE: Any = Stale()
 """What an item is answered with when its holder is not the run's holder any more."""
 
 KINDS = {kind.value.encode(): kind for kind in MemoKind}
+
+
+News = list[tuple[str, Memo]]
+"""Results that are newer than what a holder had seen, by step key."""
+
+APART: Final = Memo(0, 0, MemoKind.DATA, b"")
+"""Stands for a result that the reply only names."""
 
 
 class Claimed(NamedTuple):
@@ -76,14 +84,14 @@ class Recorded(NamedTuple):
 
     number: int
     at_ms: int
-    news: list[tuple[str, Memo]]
+    news: News
 
 
 class NotYet(NamedTuple):
     """A wait that is not due by the server's clock."""
 
     remaining_ms: int
-    news: list[tuple[str, Memo]]
+    news: News
 
 
 class HistoryEntry(NamedTuple):
@@ -132,8 +140,8 @@ def memos(flat: Any) -> dict[str, Memo]:
     return {key.decode(): memo(raw) for key, raw in pairs(flat)}
 
 
-def news(flat: Sequence[bytes]) -> list[tuple[str, Memo]]:
-    return list(memos(flat).items()) if flat else []
+def news(flat: Sequence[bytes]) -> News:
+    return list({key.decode(): memo(raw) if raw else APART for key, raw in pairs(flat)}.items()) if flat else []
 
 
 def claim(reply: Sequence[Any]) -> Claim:

@@ -6,12 +6,14 @@ item whose holder is not the run's holder any more is answered STALE. A lease th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+from durableq.model.failure import Failure
 from durableq.model.memo import Memo
 from durableq.store import records
+from durableq.store.apart import with_news
 from durableq.store.calls import Calls
 from durableq.store.records import STALE, Claim, NotYet, Recorded
 
@@ -109,23 +111,32 @@ class Runs:
         items: list[Any] = []
         for run_id, epoch, seen, key, kind, blob, note in writes:
             items += (run_id, epoch, seen, key, records.result(kind, blob, note))
-        now_ms, replies = await self._calls.run("record_steps", lease, *items)
-        return Answers(now_ms, [_recorded(reply, now_ms) for reply in replies])
+        now_ms, replies, *apart = await self._calls.run("record_steps", lease, *items)
+        answers = [_recorded(reply, now_ms) for reply in replies]
+        return Answers(now_ms, await self._whole(answers, writes) if apart else answers)
 
     async def record_waits(self, lease: str, writes: Sequence[WaitWrite]) -> Answers:
         """Per item Recorded (number: the run's last, at_ms 0) or STALE."""
-        now_ms, replies = await self._calls.run("record_waits", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [_began(reply) for reply in replies])
+        reply = await self._calls.run("record_waits", lease, *chain.from_iterable(writes))
+        return await self._answers(reply, writes, _began)
 
     async def fire_waits(self, lease: str, writes: Sequence[FireWrite]) -> Answers:
         """Per item Recorded, NotYet or STALE."""
-        now_ms, replies = await self._calls.run("fire_waits", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [_fired(reply) for reply in replies])
+        reply = await self._calls.run("fire_waits", lease, *chain.from_iterable(writes))
+        return await self._answers(reply, writes, _fired)
 
     async def suspend_runs(self, lease: str, writes: Sequence[SuspendWrite]) -> Answers:
         """Per item None (suspended), the newer results, or STALE."""
-        now_ms, replies = await self._calls.run("suspend_runs", lease, *chain.from_iterable(writes))
-        return Answers(now_ms, [_suspended(reply) for reply in replies])
+        reply = await self._calls.run("suspend_runs", lease, *chain.from_iterable(writes))
+        return await self._answers(reply, writes, _suspended)
+
+    async def _answers(self, reply: Any, writes: Sequence[Any], read: Callable[[Any], Any]) -> Answers:
+        now_ms, replies, *apart = reply
+        answers = [read(item) for item in replies]
+        return Answers(now_ms, await self._whole(answers, writes) if apart else answers)
+
+    async def _whole(self, answers: list[Any], writes: Sequence[Any]) -> list[Any]:
+        return await with_news(self._calls, answers, [write.run_id for write in writes])
 
     async def retry_runs(self, lease: str, writes: Sequence[RetryWrite]) -> Answers:
         """Per item None or STALE."""
@@ -164,6 +175,12 @@ class Runs:
             found.update(records.memos(flat))
             if cursor in (b"0", 0):
                 return found
+
+    async def why_cancelled(self, run_id: str) -> str | None:
+        """What this run was cancelled by; None if it is not cancelled."""
+        state = self._calls.read("HGET", self._calls.key("run", run_id), "s")
+        out = self._calls.read("GET", self._calls.key("output", run_id))
+        return Failure.decode(await out).message if await state == b"x" else None
 
     async def begun_without_event(self, run_id: str) -> bool:
         """Whether no event started this run, so that it says itself from where in the stream on it sees events."""

@@ -16,8 +16,8 @@ A header is the comment at the top of a file, `-- field: text` with continuation
 What the loader writes before the body: the base key, the identity check (STATE_LOST), the clock (server time, or the
 override that tests pass), the write that lets a script through when memory is full, the bindings, the includes.
 
-Redis compiles a script once, but each call makes its functions and keys anew, at 0.2 us each. So what a call needs rarely stands
-with all that it needs itself, keys too, inside one function: a hundred runs that end are not to pay for what only a child's end does.
+Redis compiles a script once, but each call makes its functions and keys anew, at 0.2 us each. So what a call needs rarely
+stands, with all that it needs itself, keys too, inside one function: a run that ends is not to pay for what a child's end does.
 """
 
 from __future__ import annotations

@@ -5,18 +5,25 @@ The protocol is decision 008. What is filed is `kind run key place until tail`; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from durableq.store import records
+from durableq.store.apart import with_news
 from durableq.store.calls import BATCH, Calls
 from durableq.store.events import Entry
 from durableq.store.records import STALE, Recorded
 from durableq.store.runs import Answers
 
 PAGE_BYTES: Final = 256 * 1024
-"""A page of entries to be looked through ends behind the one that passes this."""
+"""A page of entries to be looked through, or of what is filed, ends behind the one that passes this."""
+
+WAKES: Final = 50
+"""How many waits one call answers: at 40 us each 2 ms of Redis."""
+
+WAKE_BYTES: Final = 1024 * 1024
+"""How much one call writes into memos, each of which has the event."""
 
 
 class AwaitWrite(NamedTuple):
@@ -80,12 +87,26 @@ class Page(NamedTuple):
     above: int
 
 
+class InHands(NamedTuple):
+    """All that is posted is being delivered by somebody, unless nothing more is heard of it in this time."""
+
+    for_ms: int
+
+
 class Delivered(NamedTuple):
     """Runs that an event reached, and how many entries of its name are still to be delivered."""
 
     now_ms: int
     reached: int
     left: int
+
+
+class Retired(NamedTuple):
+    """Names forgotten, whether there are more, and above which the next call is to trim buffers (0: all were)."""
+
+    forgotten: int
+    more: bool
+    above: int
 
 
 class Waits:
@@ -98,8 +119,8 @@ class Waits:
 
     async def await_events(self, lease: str, writes: Sequence[AwaitWrite]) -> Answers:
         """Per item Recorded (at_ms 0: the wait is there, or its result is among the news), ToLookAt, or STALE."""
-        now_ms, replies = await self._calls.run("await_events", lease, BATCH, PAGE_BYTES, *chain.from_iterable(writes))
-        return Answers(now_ms, [_begun(reply) for reply in replies])
+        reply = await self._calls.run("await_events", lease, BATCH, PAGE_BYTES, *chain.from_iterable(writes))
+        return await begun_all(self._calls, reply, writes, _begun)
 
     async def read_names(self, version: int) -> Names:
         """What has changed since this version of the names; 0 for everything."""
@@ -113,10 +134,17 @@ class Waits:
 
     async def read_posts(self, after: Page | None = None) -> Page | None:
         """The first page of what is to be delivered next, or the one behind another. None: nothing, or somebody else's."""
+        page = await self.next_post(after)
+        return None if isinstance(page, InHands) else page
+
+    async def next_post(self, after: Page | None = None) -> Page | InHands | None:
+        """The same, telling nothing at all from what is somebody else's."""
         where = ("", "", 1, 0) if after is None else (after.event_name, after.entry, after.number, after.above)
-        reply = await self._calls.run("read_posts", *where, BATCH)
+        reply = await self._calls.run("read_posts", *where, BATCH, PAGE_BYTES)
         if not reply:
             return None
+        if len(reply) == 1:
+            return InHands(reply[0])
         name, entry, blob, bucket, flat, number, above = reply
         filed = [_filed(ticket, raw) for ticket, raw in zip(flat[::2], flat[1::2], strict=True)]
         return Page(name.decode(), entry.decode(), blob, bucket.decode(), filed, number, above)
@@ -131,10 +159,34 @@ class Waits:
             )
         )
 
-    async def retire_names(self, after_ms: int) -> tuple[int, bool]:
-        """Forget names that nothing has waited for in this time. Returns how many, and whether there are more."""
-        count, more = await self._calls.run("retire_names", after_ms, BATCH)
-        return count, more == 1
+    async def answer(self, page: Page, tickets: Sequence[int], size: int, keep_failed: int) -> int:
+        """Answer those of a page whose conditions hold with the event, of so many bytes, in as many calls as that is worth.
+
+        Returns how many runs it reached. Raises PostMoved.
+        """
+        reached, step = 0, max(1, min(WAKES, WAKE_BYTES // max(1, size)))
+        for start in range(0, max(1, len(tickets)), step):
+            some = [(page.bucket, ticket) for ticket in tickets[start : start + step]]
+            done = page.number == 0 and start + step >= len(tickets)
+            answered = await self.deliver_event(page.event_name, page.entry, some, done=done, keep_failed=keep_failed)
+            reached += answered.reached
+        return reached
+
+    async def retire_names(self, after_ms: int, above: int = 0) -> Retired:
+        """Forget names that nothing has waited for in this time; trim the buffers of those behind `above`."""
+        count, more, trimmed = await self._calls.run("retire_names", after_ms, BATCH, above)
+        return Retired(count, more == 1, trimmed)
+
+
+async def begun_all(
+    calls: Calls, reply: Any, writes: Sequence[Any], read: Callable[[Any], Any] | None = None
+) -> Answers:
+    """The answers of a call that begins waits, with what the reply has left out."""
+    now_ms, replies, *apart = reply
+    answers = [(read or begun)(item) for item in replies]
+    if apart:
+        answers = await with_news(calls, answers, [write.run_id for write in writes])
+    return Answers(now_ms, answers)
 
 
 def begun(reply: Any) -> Any:

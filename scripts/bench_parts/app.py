@@ -63,6 +63,12 @@ async def sleeper(ctx: dq.Context) -> None:
     await ctx.step.sleep("nap", "1h")
 
 
+@app.function("waiter", triggers=[dq.EventTrigger("bench/waiter")])
+async def waiter(ctx: dq.Context) -> None:
+    """Never executed either: the driver begins its waits."""
+    await ctx.step.sleep("nap", "1h")
+
+
 def payload(index: int) -> dict[str, Any]:
     """About 200 bytes, as an order might have."""
     return {

@@ -17,6 +17,7 @@ from durableq.services.views import RunView
 from durableq.store.events import Events
 from durableq.store.opening import calls_on, open_link
 from durableq.store.registry import Registry
+from durableq.store.waits import Waits
 from durableq.words.telemetry import get_log
 from scripts.bench_parts.app import app
 from scripts.bench_parts.processes import BenchError, Server
@@ -35,7 +36,7 @@ class Driver:
         self.client = dq.Client(server.url)
         self.calls = calls_on(open_link(server.url, "bench"), "default")
         self._registry = Registry(self.calls)
-        self._router = Router(Events(self.calls), self._registry, get_log())
+        self._router = Router(Events(self.calls), Waits(self.calls), self._registry, get_log())
 
     async def __aenter__(self) -> Self:
         await self.calls.open(within_s=5)

@@ -384,6 +384,11 @@ def _posts_are_counted(stored: Stored) -> Iterator[str]:
     count = sum(map(len, posts.values()))
     if count != int(stored.of("meta").get("posts", 0)):
         yield f"19 meta counts {stored.of('meta').get('posts')} posts, there are {count}"
+    bytes_of = sum(
+        len(entry.encode() if isinstance(entry, str) else entry) for entries in posts.values() for entry in entries
+    )
+    if bytes_of != int(stored.of("meta").get("post_bytes", 0)):
+        yield f"19 meta counts {stored.of('meta').get('post_bytes')} bytes of posts, there are {bytes_of}"
     for name, entries in posts.items():
         order = [entry_order(_text_of(entry).partition(" ")[0]) for entry in entries]
         if order != sorted(order):

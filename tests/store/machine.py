@@ -181,7 +181,7 @@ class Play:
         )
 
     def sweep(self, rng: Random) -> None:
-        self.call("sweep_ended", rng.choice([1, 100]), 3)
+        self.call("sweep_ended", rng.choice([1, 2, 100]), rng.choice([1, 1000]), 3)
 
     # crons
 
@@ -225,7 +225,7 @@ class Play:
         overlap = rng.choice(["skip", "allow"])
         started = self.checked.stored.of("started", trigger)
         busy = any(self.checked.run(run).get("s", "c") in "qrw" for run in started)
-        items = [part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick")]
+        items = [part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick", b"")]
         to, missed = ticks[-1] if ticks else upto, rng.choice([0, 0, 2])
         reply = self.call(
             "tick_cron", trigger, spec, upto, to, missed, to + 1, to + rng.choice(DELAYS), overlap, *items
@@ -363,20 +363,20 @@ class Play:
         assert (reply[1][0] == b"") == (before in ("q", "r", "w")), f"22 {run} was {before}, answered {reply[1][0]!r}"
 
     def retire_names(self, rng: Random) -> None:
-        self.call("retire_names", rng.choice([0, 2000]), rng.choice([1, 100]))
+        self.call("retire_names", rng.choice([0, 2000]), rng.choice([1, 100]), rng.choice([0, 1]))
 
     def deliver(self, rng: Random) -> None:
         """What a worker does that finds something posted; it may die after any page."""
         if rng.random() < 0.6:
             self.happen(rng)
-        page: Any = self.call("read_posts", "", "", 1, 0, 2)
-        while page:
+        page: Any = self.call("read_posts", "", "", 1, 0, 2, 100)
+        while len(page) > 1:
             name, entry, _, bucket, flat, number, above = page
             tickets = [part for ticket in flat[::2] if rng.random() < 0.8 for part in (bucket.decode(), ticket)]
             reply = self.call("deliver_event", name.decode(), entry.decode(), int(number == 0), 3, *tickets)
             if reply == "POST_MOVED" or number == 0 or rng.random() < 0.1:
                 return
-            page = self.call("read_posts", name.decode(), entry.decode(), number, above, 2)
+            page = self.call("read_posts", name.decode(), entry.decode(), number, above, 2, 100)
 
     def deliver_late(self, rng: Random) -> None:
         """Somebody's delivery that stood still: any entry, any ticket."""
@@ -410,7 +410,7 @@ class Play:
                 return
             self.checked.now_ms += 2500
             self.call("fire_timers", 100, 100)
-            self.call("sweep_ended", 100, 100)
+            self.call("sweep_ended", 100, 1000, 100)
             self.call("rescue_leases", LEASE_MS, 100, 100)
             for alone in (1, 0):
                 lease = f"end{turn}{alone}"

@@ -268,9 +268,9 @@ async def test_a_name_that_nothing_waits_for_is_forgotten_with_its_buffer(shard:
     await deliver(shard, lambda filed: False)
     shard.advance(60_000)
     await shard.timers.fire_timers()
-    assert await shard.waits.retire_names(900_000) == (0, False)
+    assert (await shard.waits.retire_names(900_000)).forgotten == 0
     shard.advance(900_000)
-    assert await shard.waits.retire_names(900_000) == (1, False)
+    assert await shard.waits.retire_names(900_000) == (1, False, 0)
     after = await shard.stored()
     assert [after.of(name) for name in ("names", "idle")] == [{}, {}]
     assert (after.of("heard", NAME), after.of("recent", NAME)) == ({}, [])
@@ -278,3 +278,41 @@ async def test_a_name_that_nothing_waits_for_is_forgotten_with_its_buffer(shard:
     assert again.id == held.run
     await begin(shard, Held("L1", again.id, again.epoch), "again", seen=1)
     assert (await shard.waits.read_names(0)).paths == {NAME: ["data.id"]}
+
+
+async def test_a_buffer_keeps_nothing_that_nobody_looks_back_at(shard: Shard) -> None:
+    """Also of a name that has no events any more: others' move the cursor, or the clock of an hour does."""
+    await asleep(shard, key="quiet", event_name="quiet")
+    await asleep(shard)
+    old, young = shard.now_ms + 1000, shard.now_ms + 300_000
+    await _happened_at(shard, "quiet", old, young)
+    assert await _trimmed(shard, "quiet") == [old, young], "young enough"
+    await _happened_at(shard, NAME, old + 600_001)
+    shard.advance(-1_000_000)
+    assert await _trimmed(shard, "quiet") == [young], "by the entries' clock, wherever that of the host is"
+    shard.calls.now_ms = young + 3_600_000
+    assert await _trimmed(shard, "quiet") == [young]
+    shard.advance(1)
+    assert await _trimmed(shard, "quiet") == []
+
+
+async def test_buffers_are_trimmed_a_hundred_names_a_call(shard: Shard) -> None:
+    held = await shard.claimed()
+    for number in range(150):
+        await begin(shard, held, f"k{number}", event_name=f"name {number}", looked="9999999999999-0")
+    first = await shard.waits.retire_names(900_000)
+    assert first.above == 100
+    assert (await shard.waits.retire_names(900_000, first.above)).above == 0
+
+
+async def _happened_at(shard: Shard, name: str, *times_ms: int) -> None:
+    """Events of these times: each fills a node of its stream, which is what is trimmed."""
+    for at_ms in times_ms:
+        await shard.command("XADD", shard.key("events"), f"{at_ms}-0", "b", b"x" * 4096)
+        await shard.command("HINCRBY", shard.key("meta"), "sent", 1)
+        await route(shard, [f"{at_ms}-0"], buckets=(), name=name)
+
+
+async def _trimmed(shard: Shard, name: str) -> list[int]:
+    await shard.waits.retire_names(10**12)
+    return [int(entry.partition("-")[0]) for entry, _ in (await shard.stored()).of("recent", name)]

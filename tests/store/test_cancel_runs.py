@@ -192,6 +192,53 @@ async def test_a_hundred_children_a_call_and_whoever_comes_next_goes_on(shard: S
     assert counts == [100, 200, 250]
 
 
+async def test_a_sweep_takes_away_what_it_was_asked_for_and_no_more(shard: Shard) -> None:
+    held = await parent(shard)
+    due = shard.now_ms + 9000
+    waits = [WaitWrite(held.run, held.epoch, 0, f"nap{n}", "w", b"", due, b"") for n in range(25)]
+    await shard.runs.record_waits("L1", waits)
+    await invoke(shard, held)
+    await cancel(shard, held.run)
+    left = []
+    for more in (True, True, False):
+        assert await shard.cancels.sweep_ended(limit=10) is more
+        left.append(len((await shard.stored()).of("timers")))
+    assert left == [16, 6, 0]
+    assert await fate(shard, CHILD) == "x"
+
+
+@on("redis7", "valkey")
+async def test_large_results_are_not_read_to_find_what_still_hangs_on_a_run(shard: Shard, server: RealServer) -> None:
+    held = await parent(shard)
+    await invoke(shard, held)
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "big", "d", b"x" * 1_100_000, b"")])
+    await cancel(shard, held.run)
+    await shard.command("CONFIG", "RESETSTAT")
+    assert await shard.cancels.sweep_ended() is False
+    assert "cmdstat_hgetall" not in (await shard.command("INFO", "commandstats")).decode()
+    assert await fate(shard, CHILD) == "x"
+
+
+@on("redis7", "valkey")
+async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(shard: Shard, server: RealServer) -> None:
+    held = await parent(shard)
+    for start in range(0, 700, 100):
+        steps = [StepWrite(held.run, held.epoch, start, f"s{start + n}", "d", b"", b"") for n in range(100)]
+        await shard.runs.record_steps("L1", steps)
+    writes = [write(held, key=f"k{n}", child=f"{n:026}")._replace(seen=700) for n in range(20)]
+    await shard.invokes.invoke_runs("L1", writes)
+    await cancel(shard, held.run)
+    calls, waiting = 1, [await shard.waiting() for _ in range(3)]
+    while await shard.cancels.sweep_ended(page=100):
+        calls += 1
+        if calls == 2:
+            await cancel(shard, waiting[0].run)
+    assert 7 <= calls <= 14
+    stored = await shard.stored()
+    assert {stored.of("run", f"{n:026}")["s"] for n in range(20)} == {"x"}
+    assert "sweeping" not in stored.of("meta")
+
+
 async def test_a_child_that_was_given_up_goes_on(shard: Shard) -> None:
     held = await parent(shard)
     await invoke(shard, held)

@@ -13,6 +13,7 @@ from durableq.store.runs import FinishWrite
 from durableq.words import codec
 from durableq.words.errors import QueueFull
 from durableq.words.ids import tick_run_id
+from tests.store.awaiting import listener
 from tests.store.shard import DELIVERIES, REPLY_LOST, START_MS, TWICE, Held, Shard
 
 MINUTE_MS = 60_000
@@ -79,7 +80,7 @@ async def test_a_tick_creates_its_run_and_moves_the_trigger(shard: Shard, delive
     after = await shard.stored()
     assert before.changed(after) == {"run", "input", "ready", "work", "crons", "cron", "started"}
     (run,) = dict(after.family("run"))
-    assert after.of("run", run) == {"s": "q", "f": "a/f", "c": str(shard.now_ms)}
+    assert after.of("run", run) == {"s": "q", "f": "a/f", "c": str(shard.now_ms), "p": "0-0"}
     assert after.of("input", run) == b"tick %d" % shard.now_ms
     assert after.of("ready", "a/f") == {run: shard.now_ms}
     assert after.of("started", TRIGGER) == {run}
@@ -353,3 +354,25 @@ async def test_a_trigger_whose_hash_somebody_deleted_is_left_out(shard: Shard) -
     await shard.command("DEL", shard.key("cron", TRIGGER))
     assert (await shard.crons.read_crons(10)).crons == []
     assert (await shard.stored()).of("crons") == {}
+
+
+async def test_a_tick_gives_its_run_what_the_declaration_asks_for_and_is_told(shard: Shard) -> None:
+    cron = await due(shard)
+    await shard.registry.register_app("a", "r1", {"f": declared({}), " !": b"t"})
+    (plain, dressed) = writes(shard.now_ms - 1, shard.now_ms)
+    dressed = dressed._replace(extras=listener(start_ms=5000))
+    assert await shard.crons.tick_cron(cron, settled(shard.now_ms), "allow", [plain, dressed]) == Ticked(2, 0, False)
+    stored = await shard.stored()
+    assert stored.of("run", dressed.run_id)["k"] == "lt"
+    assert stored.of("timers") == {f"b {dressed.run_id}": shard.now_ms + 5000}
+    assert len(stored.of("listens", dressed.run_id)) == 1
+    assert "k" not in stored.of("run", plain.run_id)
+    entries = [entry.blob.decode() for entry in (await shard.events.unrouted(10)).entries]
+    assert entries == [f"St {plain.run_id}", f"St {dressed.run_id}"]
+
+
+async def test_a_tick_that_is_skipped_is_told_to_nobody(shard: Shard) -> None:
+    cron = await due(shard)
+    await shard.registry.register_app("a", "r1", {"f": declared({}), " !": b"t"})
+    assert await tick(shard, cron, shard.now_ms - 1, shard.now_ms, overlap="skip") == Ticked(1, 1, False)
+    assert len((await shard.events.unrouted(10)).entries) == 1

@@ -7,7 +7,7 @@ import pytest
 from durableq.store.events import Decision
 from durableq.store.failures import DeliveriesBehind, NamesChanged, PostMoved
 from durableq.store.runs import RetryWrite
-from durableq.store.waits import ToLookAt
+from durableq.store.waits import Page, ToLookAt, Waits
 from tests.servers import RealServer, on
 from tests.store.awaiting import (
     ANYHOW,
@@ -26,6 +26,7 @@ from tests.store.awaiting import (
     names,
     route,
 )
+from tests.store.recording import RecordingLink, recording_calls
 from tests.store.shard import DELIVERIES, Held, Shard
 
 OTHER = "f" * 24
@@ -251,6 +252,57 @@ async def test_routing_pauses_while_a_thousand_entries_wait_to_be_delivered(shar
     assert before.changed(await shard.stored()) == set()
     await deliver(shard)
     assert (await route(shard, [entry])).created == 0
+
+
+async def test_routing_pauses_while_64_mb_wait_to_be_delivered(shard: Shard) -> None:
+    await asleep(shard)
+    await happened(shard, b"x" * 1_000_000)
+    small = await happened(shard, b"small")
+    held_back = 64 * 1024 * 1024 - int((await shard.stored()).of("meta")["post_bytes"])
+    await shard.command("HINCRBY", shard.key("meta"), "post_bytes", held_back)
+    entry = await accept(shard)
+    with pytest.raises(DeliveriesBehind):
+        await route(shard, [entry])
+    page = await shard.waits.read_posts()
+    await deliver_entry(shard, page)
+    await route(shard, [entry])
+    await shard.command("HINCRBY", shard.key("meta"), "post_bytes", -held_back)
+    assert await deliver(shard) == 0
+    assert (await shard.stored()).of("meta")["post_bytes"] == "0"
+    assert small < entry
+
+
+async def test_a_page_ends_at_256_kb_of_what_is_filed(shard: Shard) -> None:
+    runs = [await asleep(shard, tail=b"t" * 4000) for _ in range(70)]
+    await happened(shard)
+    first = await shard.waits.read_posts()
+    assert first is not None
+    assert (len(first.filed), first.number) == (65, 1)
+    second = await shard.waits.read_posts(first)
+    assert second is not None
+    assert ([filed.run_id for filed in second.filed], second.number) == ([held.run for held in runs[65:]], 0)
+
+
+@pytest.mark.parametrize(("size", "calls"), [(10, [50, 50, 20]), (400_000, [2] * 60), (3_000_000, [1] * 120)])
+async def test_a_page_is_answered_in_calls_that_redis_has_no_trouble_with(size: int, calls: list[int]) -> None:
+    link = RecordingLink([0, 1, 0])
+    page = Page(NAME, "1-0", b"", BUCKET, [], 0, 0)
+    assert await Waits(recording_calls(link)).answer(page, range(120), size, keep_failed=10) == len(calls)
+    assert [(len(args) - 4) // 2 for _, args in link.scripts] == calls
+    assert [args[2] for _, args in link.scripts] == [0] * (len(calls) - 1) + [1], "the last one takes the entry off"
+    assert [args[i] for _, args in link.scripts for i in range(5, len(args), 2)] == list(range(120))
+
+
+async def test_a_page_that_answers_nobody_still_takes_the_entry_off() -> None:
+    link = RecordingLink([0, 0, 0])
+    assert await Waits(recording_calls(link)).answer(Page(NAME, "1-0", b"", BUCKET, [], 0, 0), [], 10, 10) == 0
+    assert [args for _, args in link.scripts] == [(NAME, "1-0", 1, 10)]
+
+
+async def test_a_page_that_is_not_the_last_leaves_the_entry() -> None:
+    link = RecordingLink([0, 1, 1])
+    await Waits(recording_calls(link)).answer(Page(NAME, "1-0", b"", BUCKET, [], 2, 0), range(60), 10, 10)
+    assert [args[2] for _, args in link.scripts] == [0, 0]
 
 
 async def test_a_clock_that_steps_back_keeps_nobody_from_delivering(shard: Shard) -> None:

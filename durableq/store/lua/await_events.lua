@@ -1,11 +1,11 @@
 -- await_events: begin to wait for events, if the holder has looked at all that are there already; if not, bring it those.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, events, names, idle, heard(event), recent(event), waits(bucket), echoes, run(id), steps(id), history(id), news(id), timers, timer_bell, leases, lease(lease)
--- include: alive, holds, newer, remember, ring_timers, end_alone, wait_of, later, place_of, file_wait, hear
+-- include: alive, holds, newer, tell_memo, remember, ring_timers, end_alone, wait_of, later, place_of, file_wait, hear
 -- args: lease_id:str, limit:int, budget_bytes:int
 -- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, event_name:str, behind:str, looked:str, path:str, bucket:str, anyhow:str, tail:bytes
 -- returns: server time in ms, then per item: last number, newer results flat (key, memo), when the wait is there; or -1, entries as XRANGE has them,
---   and the entry from which on the name was heard, when they must be looked at first; or STALE
+--   and the entry from which on the name was heard, when they must be looked at first; or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- behind: the entry that the run's last wait of this name had, or the one that started the run; '' for a run that no event started. looked: up to where the holder
 -- has looked by now, '' at first. What it found among the entries it records by record_steps (kind m); if nothing, it asks again.
@@ -47,8 +47,7 @@ for i = 1, ITEMS do
     if memo then
       local found = newer(id, v[5], seen)
       if not wait_of(memo) then
-        found[#found + 1] = key
-        found[#found + 1] = memo
+        tell_memo(found, key, memo)
       end
       replies[i] = {tonumber(v[4] or 0), found}
     else
@@ -83,4 +82,4 @@ for i = 1, ITEMS do
   end
 end
 if earliest then ring_timers(earliest) end
-return {now, replies}
+return {now, replies, told_apart}

@@ -1,10 +1,10 @@
 -- await_signals: begin to wait for signals by name, each of which one wait in the namespace may have.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, signals, run(id), steps(id), history(id), news(id), timers, timer_bell, leases, lease(lease)
--- include: alive, holds, newer, ring_timers, wait_of, begin_answer, refuse_wait, look_at
+-- include: alive, holds, newer, tell_memo, ring_timers, wait_of, begin_answer, refuse_wait, look_at
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, signal:str, replace:int
--- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE
+-- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- A signal that another pending wait has: with replace 1 it is taken over, and that wait can only time out; with 0 this wait has a result at once,
 -- the failure SignalTaken, which comes back among the newer ones. Sent twice: the same wait.
@@ -40,11 +40,10 @@ for i = 1, ITEMS do
       end
     end
     if memo and not wait_of(memo) then
-      found[#found + 1] = key
-      found[#found + 1] = memo
+      tell_memo(found, key, memo)
     end
     replies[i] = {last, found}
   end
 end
 if earliest then ring_timers(earliest) end
-return {now, replies}
+return {now, replies, told_apart}

@@ -35,6 +35,7 @@ end
 if last == 1 then
   redis.call('LPOP', post(event_name))
   redis.call('HINCRBY', meta, 'posts', -1)
+  redis.call('HINCRBY', meta, 'post_bytes', -#head)
 end
 local left = redis.call('LLEN', post(event_name))
 if left == 0 then

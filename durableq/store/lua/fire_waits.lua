@@ -1,10 +1,10 @@
 -- fire_waits: end waits of runs in hand that are due, by their holder.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, leases, run(id), steps(id), history(id), news(id), timers, idle, heard(event), waits(bucket), signals
--- include: alive, holds, newer, remember, wait_of, unfile
+-- include: alive, holds, newer, tell_memo, remember, wait_of, unfile
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str
--- returns: server time in ms, then per item: number, its time in ms, newer results flat; or {0, ms still to wait, newer}; or STALE
+-- returns: server time in ms, then per item: number, its time in ms, newer results flat; or {0, ms still to wait, newer}; or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- Whoever ends it first (holder, scheduler, event, signal, child) writes the memo; the others are answered with its number, and
 -- have it among the newer ones unless they have seen it. What waits for something from outside becomes `z`: its time is over.
@@ -41,4 +41,4 @@ for i = 1, ITEMS do
     end
   end
 end
-return {now, replies}
+return {now, replies, told_apart}

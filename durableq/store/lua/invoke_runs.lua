@@ -2,13 +2,13 @@
 -- transition: ABSENT -> QUEUED, RUNNING -> RUNNING
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), history(id), news(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), leases, lease(lease)
--- include: alive, holds, newer, ring_timers, wait_of, begin_answer, refuse_wait, new_run, offer, echo, app_of
+-- include: alive, holds, newer, tell_memo, ring_timers, wait_of, begin_answer, refuse_wait, new_run, offer, echo, app_of
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, child:str, fn:str, given:bytes, extras:bytes
--- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE
+-- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued, QUEUE_FULL when Redis is nearly out of memory: nothing of the call was done
 -- Child and wait are one act. The child's id is a function of (parent, step key, function), so there is never a second one. Sent twice: the same wait.
--- A function that is not registered: the wait has a result at once, the failure FunctionNotFound, among the newer ones. The child of a silent run is silent.
+-- A function that is not registered: the wait has a result at once, the failure FunctionNotFound, among the newer ones. What keeps a run silent (s, i) its child has too.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies, earliest, touched = {}, nil, {}
 for i = 1, ITEMS do
@@ -27,20 +27,19 @@ for i = 1, ITEMS do
         -- Nothing on this shard leads here: it is somebody else's run.
         last, memo = refuse_wait(id, v, key, note, 'TRunExists\nrun ' .. child .. ' is there already')
       else
-        local silent = v[9] and string.find(v[9], 's', 1, true) and 's' or ''
+        local silent = string.gsub(v[9] or '', '[^si]', '')
         redis.call('HSET', run(child), 'k', (redis.call('HGET', run(child), 'k') or '') .. 'p' .. silent, 'u', id .. ' ' .. key)
         begin_answer(lease_id, id, v, key, 'i', child, blob, due_at_ms, note)
-        echo(child, 'i', silent)
+        if silent == '' then echo(child, 'i', nil) end
         earliest = math.min(earliest or due_at_ms, due_at_ms)
       end
     end
     if memo and not wait_of(memo) then
-      found[#found + 1] = key
-      found[#found + 1] = memo
+      tell_memo(found, key, memo)
     end
     replies[i] = {last, found}
   end
 end
 offer(touched)
 if earliest then ring_timers(earliest) end
-return {now, replies}
+return {now, replies, told_apart}

@@ -1,12 +1,12 @@
 -- record_steps: write what steps came to, first write wins.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, leases, lease(lease), run(id), steps(id), news(id), timers, idle, heard(event), waits(bucket), signals
--- include: alive, holds, newer, end_alone
+-- include: alive, holds, newer, tell_memo, end_alone
 -- rarely: wait_of, unfile
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, result:bytes
 -- returns: server time in ms, then per item: its number, if it was written now and nothing else is newer; or number, its time
---   in ms, newer results flat (key, memo); or STALE
+--   in ms, newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- Sent twice, or by a late attempt: the memo that is there answers. A step whose retry or wait was pending ends it, timer and filing and all.
 -- A result is what follows a memo's number and time: kind, note and blob, packed by the caller (records.py), since each
@@ -55,4 +55,4 @@ for i = 1, ITEMS do
     end
   end
 end
-return {now, replies}
+return {now, replies, told_apart}

@@ -1,10 +1,10 @@
 -- record_waits: begin sleeps and retry delays while the run stays in hand.
 -- transition: RUNNING -> RUNNING
 -- keys: meta, leases, lease(lease), run(id), steps(id), history(id), news(id), timers, timer_bell
--- include: alive, holds, newer, remember, begin_wait, ring_timers, end_alone
+-- include: alive, holds, newer, tell_memo, remember, begin_wait, ring_timers, end_alone
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, due_at_ms:int, note:bytes
--- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE
+-- returns: server time in ms, then per item: last number, newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- A result that is already there stays; its memo comes back among the newer ones. Sent twice: the same wait, the same timer.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
@@ -31,11 +31,10 @@ for i = 1, ITEMS do
         end_alone(lease_id, v[6])
       end
     elseif not timer then
-      found[#found + 1] = key
-      found[#found + 1] = memo
+      tell_memo(found, key, memo)
     end
     replies[i] = {tonumber(v[4] or 0), found}
   end
 end
 if earliest then ring_timers(earliest) end
-return {now, replies}
+return {now, replies, told_apart}

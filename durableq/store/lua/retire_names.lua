@@ -1,8 +1,9 @@
--- retire_names: forget names that nothing has waited for in some time, with their buffers.
+-- retire_names: forget names that nothing has waited for in some time, and what is too old in the buffers of the others.
 -- keys: meta, names, idle, heard(event), recent(event), post(event)
--- args: after_ms:int, limit:int
--- returns: names forgotten, 1 if there are more
+-- args: after_ms:int, limit:int, above:int
+-- returns: names forgotten, 1 if there are more; above which version the next call trims (0: from the first)
 -- Not while one of its entries is still to be delivered. A name that is waited for again begins anew, with a new version.
+-- Routing trims the buffer of a name that has events; here are trimmed those of names that have none any more, `limit` a call.
 local found = redis.call('ZRANGEBYSCORE', idle, '-inf', now - after_ms, 'LIMIT', 0, limit)
 local forgotten = 0
 for _, event_name in ipairs(found) do
@@ -15,4 +16,9 @@ for _, event_name in ipairs(found) do
     forgotten = forgotten + 1
   end
 end
-return {forgotten, #found == limit and 1 or 0}
+-- Nobody looks back beyond 10 min before the cursor. Where no event of any name has come for an hour, the clock must do.
+local cursor_ms = tonumber(string.match(redis.call('HGET', meta, 'routed_upto'), '^%d+'))
+local horizon = string.format('%d', math.max(0, cursor_ms - 600000, now - 3600000))
+local some = redis.call('ZRANGEBYSCORE', names, '(' .. above, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+for i = 1, #some, 2 do redis.call('XTRIM', recent(some[i]), 'MINID', '~', horizon, 'LIMIT', 1000) end
+return {forgotten, #found == limit and 1 or 0, #some / 2 == limit and tonumber(some[#some]) or 0}

@@ -7,7 +7,7 @@
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor, entries posted for waits
--- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions, NAMES_CHANGED when something waits for a name that the caller does not know of, DELIVERIES_BEHIND when 1,000 entries wait to be delivered already
+-- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions, NAMES_CHANGED when something waits for a name that the caller does not know of, DELIVERIES_BEHIND when 1,000 entries, or 64 MB of them, wait to be delivered already
 -- An item of kind 'run' starts a run of fn, with what its declaration asks for in detail (dress_run); 'event' says what an entry stands for that is
 -- only a reference (a system event); 'heard' names an event that something may wait for, in fn, and in detail the buckets where it would be filed:
 -- the entry goes into the name's buffer, and is posted if there is such a bucket. 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
@@ -36,7 +36,7 @@ end
 local found, blobs = redis.call('XRANGE', events, '(' .. after, upto, 'COUNT', entries + 1), {}
 if #found ~= entries or found[entries][1] ~= upto then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
 for _, entry in ipairs(found) do blobs[entry[1]] = entry[2][2] end
-local created, touched, queued, earliest, posted = 0, {}, {}, nil, 0
+local created, touched, queued, earliest, posted, posted_bytes = 0, {}, {}, nil, 0, 0
 local function post_entry(entry, event_name, buckets)
   local v = redis.call('HMGET', heard(event_name), 'since', 'open')
   local blob = blobs[entry]
@@ -57,12 +57,16 @@ local function post_entry(entry, event_name, buckets)
   end
   if #there == 0 then return end
   local bound = redis.call('HGET', meta, 'tickets')
-  redis.call('RPUSH', post(event_name), entry .. ' ' .. bound .. ' ' .. table.concat(there, ' ') .. '\n' .. blob)
+  local post_of = entry .. ' ' .. bound .. ' ' .. table.concat(there, ' ') .. '\n' .. blob
+  redis.call('RPUSH', post(event_name), post_of)
   redis.call('ZADD', posts, 'NX', now, event_name)
-  posted = posted + 1
+  posted, posted_bytes = posted + 1, posted_bytes + #post_of
 end
-if heard_items > 0 and tonumber(redis.call('HGET', meta, 'posts') or 0) >= 1000 then
-  return redis.error_reply('DELIVERIES_BEHIND ' .. redis.call('HGET', meta, 'posts'))
+if heard_items > 0 then
+  local behind = redis.call('HMGET', meta, 'posts', 'post_bytes')
+  if tonumber(behind[1] or 0) >= 1000 or tonumber(behind[2] or 0) >= 67108864 then
+    return redis.error_reply('DELIVERIES_BEHIND ' .. behind[1] .. ' entries, ' .. behind[2] .. ' bytes')
+  end
 end
 for i = 1, ITEMS do
   local kind, entry, id, fn, due_at_ms, detail = item(i)
@@ -104,7 +108,10 @@ for i = 1, ITEMS do
   end
 end
 for fn, batch in pairs(queued) do redis.call('ZADD', ready(fn), unpack(batch)) end
-if posted > 0 then redis.call('HINCRBY', meta, 'posts', posted) end
+if posted > 0 then
+  redis.call('HINCRBY', meta, 'posts', posted)
+  redis.call('HINCRBY', meta, 'post_bytes', posted_bytes)
+end
 redis.call('HSET', meta, 'routed_upto', upto)
 local routed = redis.call('HINCRBY', meta, 'routed', entries)
 offer(touched)

@@ -1,10 +1,10 @@
 -- suspend_runs: end the turn of runs in which nothing can go on, unless there is a result that the holder has not seen.
 -- transition: RUNNING -> WAITING, RUNNING -> RUNNING, RUNNING -> QUEUED
 -- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app)
--- include: alive, holds, newer, remember, begin_wait, ring_timers, end_alone, queue_run, offer
+-- include: alive, holds, newer, tell_memo, remember, begin_wait, ring_timers, end_alone, queue_run, offer
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, due_at_ms:int, note:bytes, last:int
--- returns: server time in ms, then per item: '' (suspended), or the newer results flat (key, memo); or STALE
+-- returns: server time in ms, then per item: '' (suspended), or the newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- An item may bring one wait of its own (key '' brings none), recorded in the same act. A run that begins several comes as
 -- several items, of which only the `last` one puts it to sleep. A run with a wait that is already over is never put to
@@ -57,4 +57,4 @@ if #let_go > 0 then redis.call('SREM', held(lease_id), unpack(let_go)) end
 for fn, asleep in pairs(put_by) do redis.call('ZADD', waiting(fn), unpack(asleep)) end
 offer(touched)
 if earliest then ring_timers(earliest) end
-return {now, replies}
+return {now, replies, told_apart}

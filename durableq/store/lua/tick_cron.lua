@@ -1,15 +1,16 @@
 -- tick_cron: perform due ticks of a cron trigger: create a run for each, and settle every tick up to upto_ms.
 -- transition: ABSENT -> QUEUED
--- include: app_of, offer, has_worker
+-- include: app_of, offer, has_worker, new_run, echo
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, crons, cron(trigger), started(trigger), absent(app), leases, lease(lease), run(id), input(id), ready(function), work(app), bell(app)
+-- keys: meta, crons, cron(trigger), started(trigger), absent(app), leases, lease(lease), events, event_bell, names, idle, heard(event), waits(bucket), echoes, run(id), input(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app)
 -- args: trigger:str, spec:bytes, after_ms:int, upto_ms:int, missed:int, next_ms:int, look_at_ms:int, overlap:str
--- items: tick_ms:int, id:str, blob:bytes
+-- items: tick_ms:int, id:str, blob:bytes, extras:bytes
 -- returns: runs created, ticks skipped, 1 if nothing was done since no worker has the function
 -- errors: QUEUE_FULL when Redis is nearly out of memory, CRON_MOVED when the trigger is not the one that the caller has seen, or not where
 --   it was, or a tick lies in the future, or was settled before
 -- The caller names what it has seen: the trigger's spec, and after_ms, up to where its ticks were settled. Whoever comes second,
 -- sends twice or has missed a deployment is refused. Without items only the next look is set, or missed ticks are settled.
+-- extras: what the function's declaration asks for (dress_run).
 -- A tick is skipped, with overlap 'skip', while a run that the trigger has started is not final.
 local fn = string.match(trigger, '^%S+')
 local app, name = string.match(fn, '^([^/]+)/(.+)$')
@@ -51,20 +52,18 @@ end
 if ITEMS > 0 and overlap ~= 'skip' then forget_some() end
 local created, skipped, touched = 0, 0, {}
 for i = 1, ITEMS do
-  local tick_ms, id, blob = item(i)
+  local tick_ms, id, blob, extras = item(i)
   local before = overlap == 'skip' and unfinished()
   if before then
     skipped = skipped + 1
     redis.call('HINCRBY', cron(trigger), 'skipped', 1)
     redis.call('HSET', cron(trigger), 'skipped_tick', string.format('%d', tick_ms), 'skipped_for', before)
-  elseif redis.call('SET', input(id), blob, 'NX') then
+  elseif new_run(id, fn, blob, extras, touched) then
     created = created + 1
-    redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', now_text)
-    redis.call('ZADD', ready(fn), now_text, id)
     redis.call('SADD', started(trigger), id)
     redis.call('HINCRBY', cron(trigger), 'ticks', 1)
     redis.call('HSET', cron(trigger), 'tick', string.format('%d', tick_ms), 'run', id)
-    touched[fn] = true
+    echo(id, 't', nil)
   end
 end
 offer(touched)

@@ -1,7 +1,7 @@
 -- dress_run(id, extras, place, due_at_ms): give a new run what its declaration asks for: listeners that cancel it, a time by which to begin.
 -- keys: meta, run(id), timers, listens(id), heard(event), names, echoes, idle, waits(bucket)
 -- include: file_wait
--- extras: `flags start_ms ` (flags: s for a silent run, or -), then per listener `size path bucket anyhow until_ms namesize nametail`, without the space between name and tail;
+-- extras: `flags start_ms ` (flags: s for a silent run, i for one whose invokes are told to nobody, or -), then per listener `size path bucket anyhow until_ms namesize nametail`, without the space between name and tail;
 -- until_ms counts from due_at_ms, 0 is for ever. Returns the time of a new timer, or nil.
 local function dress_run(id, extras, place, due_at_ms)
   local flags, start_ms, at = string.match(extras, '^(%S+) (%d+) ()')

@@ -1,5 +1,6 @@
--- newer(id, outside, seen): the results from outside that the holder has not seen: number, key, memo, flat.
+-- newer(id, outside, seen): the results from outside that the holder has not seen: key, memo, flat.
 -- keys: run(id), news(id), steps(id)
+-- include: tell_memo
 -- `outside` is the run's flag that there are any, so that the common case costs nothing.
 local function newer(id, outside, seen)
   if not outside then return {} end
@@ -15,8 +16,7 @@ local function newer(id, outside, seen)
     if tonumber(number) > seen then
       -- Of a large one only the key is here.
       if memo == '' then memo = redis.call('HGET', steps(id), key) end
-      found[#found + 1] = key
-      found[#found + 1] = memo
+      tell_memo(found, key, memo)
     end
   end
   return found
