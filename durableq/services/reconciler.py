@@ -11,11 +11,14 @@ another holder: it is dropped.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 from durableq.services.claimer import Claimer
 from durableq.services.hand import Hand
 from durableq.store.runs import Runs
+from durableq.words.errors import DurableqError
 from durableq.words.telemetry import Log
 
 EVERY_S: Final = 30.0
@@ -27,11 +30,14 @@ NOT_HELD: Final = "its lease does not hold it"
 class Reconciler:
     """A service over release_strangers."""
 
-    def __init__(self, runs: Runs, claimer: Claimer, hand: Hand, log: Log) -> None:
+    def __init__(
+        self, runs: Runs, claimer: Claimer, hand: Hand, log: Log, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._runs = runs
         self._claimer = claimer
         self._hand = hand
         self._log = log
+        self._clock = clock
         self._before: frozenset[str] = frozenset()
         """What was in hand a tick ago."""
         self._compared_at_s = float("-inf")
@@ -43,16 +49,20 @@ class Reconciler:
 
     async def run_once(self) -> float:
         before, self._before = self._before, self._hand.runs
-        since_s = asyncio.get_running_loop().time() - self._compared_at_s
+        since_s = self._clock() - self._compared_at_s
         stayed = since_s > WHILE_IN_HAND_S - TICK_S / 2 and not before.isdisjoint(self._before)
         if self._asked or stayed or since_s >= EVERY_S:
             self._asked = False
-            await self.compare()
+            try:
+                await self.compare()
+            except DurableqError:
+                self._asked = True
+                raise
         return TICK_S
 
     async def compare(self) -> None:
         """Look at once. Raises LeaseLost."""
-        self._compared_at_s = asyncio.get_running_loop().time()
+        self._compared_at_s = self._clock()
         async with self._claimer.claiming:
             lease = self._claimer.lease
             known = self._hand.known()

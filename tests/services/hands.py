@@ -1,4 +1,4 @@
-"""Real workers over a real store, turned by hand: what the loops of a child do, on any server, and the clock is the server's."""
+"""Real workers over a real store, turned by hand: what the loops of a child do, on any server, by the server's clock."""
 
 from __future__ import annotations
 

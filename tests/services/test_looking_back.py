@@ -177,7 +177,7 @@ async def test_a_loop_of_waits_reads_its_events_one_by_one_in_order(hands: Hands
 
     @app.function("reader", triggers=[EventTrigger(START)])
     async def reader(ctx: Context) -> list[int]:
-        read = []
+        read: list[int] = []
         while len(read) < 30:
             found = await ctx.step.wait_for_event("next", "line", timeout="1m", if_="async.data.skip != true")
             assert found is not None
@@ -200,7 +200,7 @@ async def test_plain_functions_read_their_events_one_by_one_too(hands: Hands) ->
 
     @app.function("reader", triggers=[EventTrigger(START)])
     def reader(ctx: SyncContext) -> list[int]:
-        read = []
+        read: list[int] = []
         while len(read) < 12:
             found = ctx.step.wait_for_event("next", "line", timeout="1m")
             assert found is not None
