@@ -44,6 +44,11 @@ class Loop:
         """There may be something to do: do not wait for the delay to pass."""
         self._hint.set()
 
+    @property
+    def hinted(self) -> bool:
+        """Whether there was a hint that nobody has taken."""
+        return self._hint.is_set()
+
     def take_hint(self) -> bool:
         """Whether there was a hint, which is then taken: for who turns the service by hand instead of starting this."""
         hinted = self._hint.is_set()

@@ -180,19 +180,23 @@ class Worker:
         await self._begin_lease()
 
     async def round(self) -> bool:
-        """By hand, what the loops do when hinted: listen, claim, route, reconcile. Returns whether there was anything to do."""
+        """By hand, what the loops do when hinted: listen, route, claim, reconcile. Returns whether there is more to do."""
         started, routed = self._started, 0
         if self._executions:
             await self._listener.look()
-        if self.hand.room > 0:
-            await self._claims.run_once()
         if self._routing.take_hint():
             routed = await self._router.route()
         if self._delivering.take_hint():
             routed += await self._deliverer.deliver()
+        if self.hand.room > 0:
+            await self._claims.run_once()
         if self._reconciling.take_hint():
             await self._reconciler.compare()
-        return routed > 0 or self._started > started
+        return routed > 0 or self._started > started or self._routing.hinted
+
+    def hint(self) -> None:
+        """Events may wait: the next `round` routes and delivers."""
+        self._events_wait()
 
     @property
     def executions(self) -> frozenset[asyncio.Task[None]]:

@@ -56,6 +56,11 @@ class Crew:
         """Hire the worker."""
         self._worker = await self._hire(alone=False)
 
+    def hint(self) -> None:
+        """Events may have come: the next round begins with routing, which saves it a claim that finds nothing."""
+        if self._worker is not None:
+            self._worker.worker.hint()
+
     async def round(self) -> bool:
         """Claim, route, execute for a moment, replace who has died. Returns whether there was anything to do."""
         before = self._executing()

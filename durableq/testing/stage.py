@@ -19,6 +19,7 @@ from durableq.model.routing import RoutingTable
 from durableq.model.run import State
 from durableq.services.cancelling import cancel, check_there
 from durableq.services.committer import Retention
+from durableq.services.declared import Declared
 from durableq.services.sender import Prepared, send
 from durableq.services.signalling import give, prepare_signal
 from durableq.services.starting import SHARD, Start, Starter
@@ -117,7 +118,8 @@ class Stage:
             self._duties.append(Duty(rescue.next_at_ms, rescue.do))
             if self._ticks:
                 crons = Crons(calls)
-                self._duties.append(Duty(crons.next_at_ms, Ticker(crons, OnlyTrouble(get_log())).run_once))
+                ticker = Ticker(crons, Declared(Registry(calls)), OnlyTrouble(get_log()))
+                self._duties.append(Duty(crons.next_at_ms, ticker.run_once))
             await self._crew.begin()
         elif self._loop is not loop:
             raise EnvError("this environment belongs to another event loop: make one in each test")
@@ -126,7 +128,9 @@ class Stage:
 
     async def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         prepared = Prepared(events, self.apps[0].client._limits, self.clock)
-        return await send(Events(await self.opened()), prepared)
+        sent = await send(Events(await self.opened()), prepared)
+        self._crew.hint()
+        return sent
 
     async def invoke(self, function: str, data: Any) -> str:
         """Start a run, which nothing executes yet, and return its id."""
