@@ -8,6 +8,7 @@ from durableq.app import App
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.trigger import CronTrigger
+from durableq.words.errors import NonRetriableError
 
 
 @dataclass
@@ -35,6 +36,14 @@ async def refused(ctx: Context[Created]) -> None:
     ctx.event.data["order_id"]  # expect-error
     ctx.event.data.unknown  # expect-error
     ctx.step.wait_for  # expect-error
+    await ctx.step.wait_for_event("x", "a/b")  # expect-error
+    await ctx.step.wait_for_event("x", "a/b", timeout=None)  # expect-error
+    await ctx.step.wait_for_event("x", "a/b", "1h")  # expect-error
+    await ctx.step.wait_for_event("x", "a/b", timeout="1h", match="data.x")  # expect-error
+    await ctx.step.wait_for_signal("x", "s")  # expect-error
+    await ctx.step.wait_for_signal("x", "s", timeout="1h", on_conflict="wait")  # expect-error
+    await ctx.step.invoke("x", load)  # expect-error
+    await ctx.step.invoke("x", "app/f", {"x": 1})  # expect-error
     print(number)
 
 
@@ -42,6 +51,8 @@ def refused_too(ctx: SyncContext) -> None:
     ctx.step.run("x", load)  # expect-error
     number: int = ctx.step.run("x", load, 1)  # expect-error
     ctx.parallel(5)  # expect-error
+    ctx.step.wait_for_event("x", "a/b")  # expect-error
+    ctx.step.invoke("x", load)  # expect-error
     print(number)
 
 
@@ -50,3 +61,12 @@ def crons_refused(app: App) -> None:
     CronTrigger("@daily", catch_up="some")  # expect-error
     CronTrigger("@daily", overlap="wait")  # expect-error
     app.function("f", triggers=["@daily"])  # expect-error
+
+
+async def names_of_inngest_py_are_refused(app: App, ctx: Context) -> None:
+    app.function(fn_id="f", trigger=CronTrigger("@daily"))  # expect-error
+    app.create_function  # expect-error
+    await ctx.step.wait_for_event("x", event="a/b", timeout="1h", if_exp="true")  # expect-error
+    await ctx.step.invoke_by_id("x", function_id="f")  # expect-error
+    ctx.group  # expect-error
+    raise NonRetriableError("x", quiet=True)  # expect-error
