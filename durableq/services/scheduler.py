@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from durableq.services.committer import Retention
+from durableq.services.declared import Declared
 from durableq.services.health import Watched, stalled
 from durableq.services.janitor import Ages, Janitor
 from durableq.services.rescuer import Rescuer
@@ -51,7 +52,7 @@ class Scheduler:
         duties = Janitor(Upkeep(calls), Cancels(calls), Waits(calls), Registry(calls), log, ages or Ages(), kept.failed)
         janitor = Loop("janitor", duties, log, on_state_lost)
         rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
-        ticker = Loop("ticker", Ticker(Crons(calls), log), log, on_state_lost)
+        ticker = Loop("ticker", Ticker(Crons(calls), Declared(Registry(calls)), log), log, on_state_lost)
         timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker, ticker), log, on_state_lost)
         self._loops = [self._waker, ticker, rescuer, janitor, timer_bell]
         # Not the janitor nor the ticker: a round of theirs may be many calls, which a slow Redis may stretch beyond any bound.

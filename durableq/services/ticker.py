@@ -16,8 +16,9 @@ import time
 from typing import Final
 
 from durableq.model.cron import Due, Plan, planned, tick_event
-from durableq.model.event import encode_event
+from durableq.model.event import encode_event, read_head
 from durableq.model.trigger import CronTrigger
+from durableq.services.declared import Declared
 from durableq.store.calls import BATCH
 from durableq.store.crons import Crons, CronToLookAt, Settled, Ticked, TickWrite
 from durableq.store.failures import CronMoved
@@ -38,8 +39,10 @@ LATE_S: Final = 0.0005
 class Ticker:
     """A service over read_crons and tick_cron."""
 
-    def __init__(self, crons: Crons, log: Log, shard: int = 0) -> None:
+    def __init__(self, crons: Crons, declared: Declared, log: Log, shard: int = 0) -> None:
+        """`declared` says what runs of a function are created with."""
         self._crons = crons
+        self._declared = declared
         self._log = log
         self._shard = shard
         self._resume_at_s = 0.0
@@ -96,7 +99,7 @@ class Ticker:
                 if later
                 else Settled(plan.upto_ms, missed, plan.upcoming.tick_ms, plan.upcoming.due_at_ms)
             )
-            writes = [self._write(cron.function, trigger, due) for due in ticks]
+            writes = [await self._write(cron.function, trigger, due) for due in ticks]
             done = await self._crons.tick_cron(cron, settled, trigger.overlap, writes)
             if done.held_back:
                 self._log.info("cron.held_back", function=cron.function, cron=str(trigger))
@@ -116,10 +119,12 @@ class Ticker:
             known = self._known[spec] = CronTrigger.from_spec(spec)
         return known
 
-    def _write(self, function: str, trigger: CronTrigger, due: Due) -> TickWrite:
-        event = tick_event(function, trigger.key, trigger.cron, trigger.timezone, due)
+    async def _write(self, function: str, trigger: CronTrigger, due: Due) -> TickWrite:
+        blob = encode_event(tick_event(function, trigger.key, trigger.cron, trigger.timezone, due))
         run_id = tick_run_id(function, trigger.key, due.tick_ms, self._shard)
-        return TickWrite(due.tick_ms, run_id, encode_event(event))
+        # Of a function that is not registered any more the script knows: it holds the tick back.
+        extras = await self._declared.extras(function, read_head(blob).scope()) or b""
+        return TickWrite(due.tick_ms, run_id, blob, extras)
 
     async def _leave(self, cron: CronToLookAt, now_ms: int) -> None:
         later = Settled(cron.upto_ms, 0, 0, now_ms + UNREADABLE_PAUSE_MS)

@@ -35,11 +35,12 @@ class Look(NamedTuple):
 
 
 class TickWrite(NamedTuple):
-    """A tick to perform: its time, the id of its run, the event as it is stored."""
+    """A tick to perform: its time, the id of its run, the event as it is stored, what the declaration asks for (dress_run)."""
 
     tick_ms: int
     run_id: str
     blob: bytes
+    extras: bytes = b""
 
 
 class Settled(NamedTuple):

@@ -14,11 +14,13 @@ import time
 
 import structlog
 
+from durableq.services.declared import Declared
 from durableq.services.service import Loop
 from durableq.services.ticker import Ticker
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
 from durableq.store.opening import calls_on, open_link
+from durableq.store.registry import Registry
 
 SPEED = 600
 
@@ -53,7 +55,12 @@ async def main(url: str, began_at_s: float) -> None:
     calls = HurriedCalls(given.link, given.scripts, given.keys)
     calls.began_at_s = began_at_s
     await calls.open()
-    loop = Loop("ticker", HurriedTicker(Crons(calls), structlog.get_logger()), structlog.get_logger(), print)
+    loop = Loop(
+        "ticker",
+        HurriedTicker(Crons(calls), Declared(Registry(calls)), structlog.get_logger()),
+        structlog.get_logger(),
+        print,
+    )
     loop.start()
     await asyncio.Event().wait()
 

@@ -14,7 +14,9 @@ import durableq as dq
 from durableq.model.event import Event
 from durableq.model.invoking import encode_invoked
 from durableq.model.limits import Limits
-from durableq.model.system import ALIASES, CANCELLED, FAILED, FINISHED, INVOKED, SORT_OF
+from durableq.model.system import ALIASES, CANCELLED, FAILED, FINISHED, INVOKED, SORT_OF, TICK
+from durableq.services.declared import Declared
+from durableq.services.ticker import Ticker
 from durableq.store.invokes import InvokeWrite, NewRun
 from durableq.words import codec
 from tests.servers import Server
@@ -287,6 +289,39 @@ async def test_what_a_run_started_by_an_invoke_invokes_is_told_to_nobody_and_its
     await routed.fail(mine, ValueError("no"))
     await routed.route()
     assert len(await routed.runs("shop/listen:on-failure")) == 1
+
+
+# --- cron
+
+
+async def test_a_tick_is_told_and_what_it_starts_has_its_functions_listeners_and_timeouts(routed: Routed) -> None:
+    ticking = routed.function(
+        "report",
+        dq.CronTrigger("*/5 * * * *"),
+        cancel_on=dq.CancelOn("report/stop", if_="event.data.cron == async.data.cron"),
+        timeouts=dq.Timeouts(start="1m"),
+    )
+    listener = routed.function("listen", dq.EventTrigger("inngest/scheduled.timer"))
+    await routed.deploy()
+    routed.shard.advance(10 * 60_000)
+    ticker = Ticker(routed.shard.crons, Declared(routed.shard.registry), structlog.get_logger())
+    while await ticker.run_once() == 0:
+        pass
+    await routed.route()
+    run = await routed.run_of(ticking)
+    own, told = await routed.given(run), await routed.given(await routed.run_of(listener))
+    assert (own.name, told.name, told.id) == (TICK, TICK, run)
+    event = {"name": own.name, "data": own.data, "id": own.id, "ts": own.ts, "user": None, "v": None}
+    assert own.data["cron"] == "*/5 * * * *"
+    assert own.data["function_id"] == "report"
+    assert told.data == {**own.data, "app_id": "shop", "run_id": run, "event": event, "events": [event]}
+    assert len((await routed.shard.stored()).of("timers")) == 1
+    await routed.send(Event("report/stop", {"cron": "0 9 * * *"}))
+    await routed.route()
+    assert await routed.state(run) == "queued"
+    await routed.send(Event("report/stop", {"cron": "*/5 * * * *"}))
+    await routed.route()
+    assert await routed.state(run) == "cancelled"
 
 
 # --- when things go wrong

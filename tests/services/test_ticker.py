@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from durableq import App, Context, CronTrigger, Event, EventTrigger
 from durableq.model.cron.plan import COUNTED_MAX
 from durableq.model.event import decode_event
+from durableq.services.declared import Declared
 from durableq.services.scheduler import Scheduler
 from durableq.services.ticker import FULL_PAUSE_S, IDLE_S, Ticker
 from durableq.store.calls import Calls
@@ -58,7 +59,8 @@ class Bench:
 
     def __init__(self, calls: Calls, tickers: int = 1) -> None:
         self.calls = calls
-        self.tickers = [Ticker(Crons(calls), structlog.get_logger()) for _ in range(tickers)]
+        declared = Declared(Registry(calls))
+        self.tickers = [Ticker(Crons(calls), declared, structlog.get_logger()) for _ in range(tickers)]
 
     async def settle(self) -> None:
         """Every ticker does what there is to do now, all of them at once."""
