@@ -58,7 +58,7 @@ class Judge:
         for name in (ANSWERED, ANNOUNCED, CANCELLED):
             for event in entries.by_name[name]:
                 self._arrived[name, event.data["low" if name == ANNOUNCED else "key"]].append(event)
-        self._children = {run.row.id: run for run in runs if _program(run).startswith("child")}
+        self._children = {run.row.id: run for run in runs if _program(run) in ("child", "child-def")}
 
     def violations(self) -> list[str]:
         """A line for each."""

@@ -100,7 +100,7 @@ class Play:
         return found
 
     def _begun_late(self, runs: list[RunDetails]) -> list[str]:
-        ended = {run.row.id: run.row.ended_at_ms for run in runs}
+        ended = {run.row.id: run.row.ended_at_ms for run in runs if run.row.ended_at_ms}
         return [
             f"step {line.step} of run {line.run_id} began {line.at_ms - ended[line.run_id]:.0f} ms after its end"
             for line in self.stage.ledger.lines("start")

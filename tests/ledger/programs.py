@@ -235,11 +235,11 @@ async def race(ctx: dq.Context) -> dict[str, Any]:
 
 @program("race-def")
 def race_plainly(ctx: dq.SyncContext) -> dict[str, Any]:
-    """Both, since `parallel` waits for all."""
+    """Both, since `parallel` waits for all: so the sleep is short."""
     data = _plainly_before(ctx)
     answer, _ = ctx.parallel(
-        lambda: ctx.step.wait_for_event("answer", ANSWERED, timeout=data["nap"], if_=CONDITIONS[ANSWERED]),
-        lambda: ctx.step.sleep("nap", data["nap"]),
+        lambda: ctx.step.wait_for_event("answer", ANSWERED, timeout=data["timeout"], if_=CONDITIONS[ANSWERED]),
+        lambda: ctx.step.sleep("nap", min(1, data["nap"])),
     )
     return told(answer)
 
