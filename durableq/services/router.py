@@ -82,6 +82,8 @@ class Router:
         self._busy = asyncio.Lock()
         self._offered: Backlog | None = None
         self._unheard: set[str] = set()
+        self._doubtful: list[str] = []
+        """Names that nobody listens to, as far as was known when they were decided about: the script may know better."""
 
     def offer(self, backlog: Backlog | None) -> None:
         """Take what a bell brought: the next round begins with it instead of reading. It may be old by then."""
@@ -147,6 +149,7 @@ class Router:
 
     async def _apply(self, backlog: Backlog) -> Routed:
         made = await self._made(backlog.entries)
+        self._doubtful.clear()
         decisions: list[Decision] = []
         upto, count = backlog.cursor, 0
         for entry in backlog.entries:
@@ -166,9 +169,12 @@ class Router:
             # Told before the reply: what is sent on this connection from here on finds the runs.
             self._on_runs()
         about = _names_of(backlog.entries[:count]) if self._say_names else ()
-        return await self._events.route_events(
+        routed = await self._events.route_events(
             backlog.cursor, upto, self._table.version, count, decisions, self._kept, self._names, about
         )
+        for name in self._doubtful:
+            self._note_unheard(name)
+        return routed
 
     async def _made(self, entries: Sequence[Entry]) -> Mapping[str, Made | None]:
         """What the references among these entries stand for; None where nobody listens."""
@@ -208,7 +214,7 @@ class Router:
         scope = head.scope(entry.id)
         functions, faults = self._table.starts(head.name, scope)
         if not functions and not faults and head.name not in self._heard:
-            self._note_unheard(head.name)
+            self._doubtful.append(head.name)
         # A system event is as old as what it tells, and starts runs at once, whatever the clock has done since.
         due_at_ms = 0 if system else head.ts_ms or 0
         flags = _flags_of(head.name) if system else ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import durableq as dq
 from durableq.services.awaited import AwaitedView
@@ -275,6 +276,14 @@ def test_an_event_that_only_cancels_or_is_only_waited_for_is_heard(env: TestEnv)
     env.send("order/cancelled", {"id": 1})
     placed(env)
     env.send("payment/settled", {"id": 1})
+
+
+def test_an_event_that_a_run_waits_for_is_not_logged_as_one_that_starts_nothing(env: TestEnv) -> None:
+    placed(env)
+    with capture_logs() as logs:
+        env.send("payment/settled", {"id": 8})
+        env.run_until_idle()
+    assert [entry for entry in logs if entry["event"] == "event.unheard"] == []
 
 
 def test_an_event_that_no_run_came_to_wait_for_is_told_at_the_end(app: dq.App) -> None:
