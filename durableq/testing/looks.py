@@ -11,9 +11,10 @@ from durableq.model.event import Event, decode_event
 from durableq.model.expressions.suggestions import did_you_mean
 from durableq.model.function import Function
 from durableq.model.run import State
+from durableq.services.system_events import SystemEvents, is_reference
 from durableq.services.views import RunView, run_view, whole_view
 from durableq.store.calls import Calls
-from durableq.store.events import read_entries
+from durableq.store.events import Events, read_entries
 from durableq.store.reads import Reads
 from durableq.testing.errors import EnvFailure, NobodyListens
 from durableq.testing.stage import Stage
@@ -22,8 +23,6 @@ from durableq.testing.stubs import NOTHING
 from durableq.words.errors import ConfigError, RunNotFound
 
 RUNS_MAX = 100_000
-REFERENCE = b"S"
-"""The first byte of what a script has noted of a run's end: no event yet, the router makes one of it."""
 
 
 class Looks:
@@ -68,12 +67,9 @@ class Looks:
 
     @property
     def events(self) -> list[Event[dict[str, Any]]]:
-        """Every event that was accepted, whoever sent it: the test, the code under test, a step."""
-        return [
-            decode_event(entry.blob, entry.id)
-            for entry in self._stage.look(read_entries)
-            if entry.blob[:1] != REFERENCE
-        ]
+        """Every event that was accepted, whoever sent it: the test, the code under test, a step; and system events, where
+        something listens to them."""
+        return self._stage.look(_events)
 
     def events_of(self, name: str) -> list[Event[dict[str, Any]]]:
         """Events of one name."""
@@ -234,3 +230,16 @@ class Looks:
             return ""
         seen = dict.fromkeys(step_id for _, step_id in begun)
         return f"{'; '.join(faults)}. Steps whose bodies began: {', '.join(map(repr, seen)) or 'none'}"
+
+
+async def _events(calls: Calls) -> list[Event[dict[str, Any]]]:
+    entries = await read_entries(calls)
+    system = SystemEvents(Events(calls).facts)
+    left = [entry for entry in entries if is_reference(entry)]
+    blobs = {}
+    while left:  # as many as are read at once
+        made = await system.made(left)
+        blobs.update({entry: one.blob for entry, one in made.items()})
+        left = [entry for entry in left if entry.id not in made]
+    found = [(entry.id, blobs.get(entry.id, entry.blob)) for entry in entries]
+    return [decode_event(blob, entry_id) for entry_id, blob in found if blob]

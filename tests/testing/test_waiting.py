@@ -90,6 +90,8 @@ def test_on_failure_is_executed_with_the_error(env: TestEnv) -> None:
     run = placed(env)
     env.run_to_end()
     handler = env.run_of("order:on-failure")
+    (failed,) = env.events_of("durableq/function.failed")
+    assert failed == handler.event
     assert handler.event is not None
     assert (handler.event.data["run_id"], handler.result) == (run.id, "never paid")
     assert env.step("apologise").calls == 1
