@@ -423,6 +423,33 @@ async def test_waiting_for_a_system_event_makes_it_heard(shard: Shard) -> None:
     assert held
 
 
+async def route_nothing(shard: Shard) -> None:
+    """Move the cursor to the end of the stream."""
+    backlog = await shard.events.unrouted(100)
+    names = int(await shard.command("HGET", shard.key("meta"), "names"))
+    upto = backlog.entries[-1].id
+    await shard.events.route_events(backlog.cursor, upto, backlog.registry, len(backlog.entries), [], 1000, names)
+
+
+async def test_a_system_event_that_nothing_waits_for_any_more_is_not_written_any_more(shard: Shard) -> None:
+    for name in ("durableq/function.finished", "durableq/function.failed"):
+        await asleep(shard, event_name=name)
+    assert (await shard.stored()).of("meta")["echo"] == "fe"
+    await shard.run_to_the_end()
+    while await shard.cancels.sweep_ended():
+        pass
+    shard.advance(900_001)
+    await shard.registry.register_app("a", "r1", {"f": b"x", " !": b"x"})
+    assert (await shard.waits.retire_names(900_000)).forgotten == 2
+    assert ((await shard.stored()).of("meta")["echo"], (await shard.stored()).of("echoes")) == ("x", {"a": "x"})
+    await route_nothing(shard)
+    before = await emitted(shard)
+    await shard.finished("f")
+    assert await emitted(shard) == before
+    await asleep(shard, event_name="durableq/function.finished")
+    assert (await shard.stored()).of("meta")["echo"] == "fx"
+
+
 async def test_a_silent_run_and_what_it_invokes_emit_nothing(shard: Shard) -> None:
     await shard.registry.register_app("a", "r1", {"f": b"x", " !": b"fexi"})
     run = await started(shard, b"s 0 ", after=False)
