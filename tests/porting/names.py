@@ -56,7 +56,7 @@ NAMES: Final = [
         attribute="local_id on_failure_fn_id is_handler_async is_on_failure_handler_async",
     ),
     *_rows("ctx", same="attempt event events logger run_id step", attribute="group"),
-    *_rows("ctx.group", attribute="parallel"),
+    *_rows("ctx.group", told="parallel"),  # ctx.group itself is refused
     *_rows("ctx.group.parallel", told="callables parallel_mode"),
     *_rows(
         "ctx.step",

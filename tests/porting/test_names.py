@@ -101,8 +101,6 @@ def test_a_keyword_says_ours(name: Name) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.kind == "attribute"], ids=_id)
 def test_an_attribute_says_ours(name: Name) -> None:
-    if name.where == "ctx.group":
-        pytest.skip("ctx.group itself is refused")
     of, _ = _of(name)
     for cls in {"Step": ("Step", "SyncStep"), "Context": ("Context", "SyncContext"), "App": ("App", "Client")}.get(
         of, (of,)
