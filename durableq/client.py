@@ -153,6 +153,12 @@ class Client:
         async with patience():
             return await function_views(Registry(calls), Reads(calls), Crons(calls))
 
+    async def _registered(self) -> list[str]:
+        """Full ids of the functions that may be invoked."""
+        calls = await self._calls(PATIENCE_S)
+        async with patience():
+            return sorted((await Registry(calls).read())[1])
+
     async def _unheard(self, name: str) -> str | None:
         """None if a registered function is triggered by this name; else the nearest name that one is triggered by, or ""."""
         calls = await self._calls(READ_PATIENCE_S)

@@ -194,7 +194,7 @@ async def test_an_unreachable_redis_fails_within_two_seconds_and_says_that_nothi
         port = closed.getsockname()[1]
     async with dq.Client(f"redis://127.0.0.1:{port}") as client:
         started = time.monotonic()
-        with pytest.raises(dq.InvokeError, match="not reachable.*the run was not started") as caught:
+        with pytest.raises(dq.InvokeError, match=r"not reachable.*the run was not started") as caught:
             await client.invoke("shop/pays")
         assert time.monotonic() - started < 2.5
     assert not caught.value.maybe_started

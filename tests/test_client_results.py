@@ -513,7 +513,7 @@ def test_a_result_in_a_test_environment_never_hangs() -> None:
     app = declared("redis://127.0.0.1:1")
     with TestEnv(app) as env:
         handle = app.sync.invoke("pays")
-        with pytest.raises(dq.ResultTimeout, match="env.run_until_idle"):
+        with pytest.raises(dq.ResultTimeout, match=r"env\.run_until_idle"):
             handle.result()
         env.run_until_idle()
         assert handle.result() == {1}

@@ -1,7 +1,7 @@
 """Options that several commands share, and how their errors leave the process.
 
-Exit codes: 0 done; 1 it failed; 2 the command line is wrong (click); 69 Redis cannot be reached; 75 the namespace is lost;
-78 a setting is wrong; 130 interrupted twice.
+Exit codes: 0 done; 1 it failed; 2 the command line is wrong (click); 3 the awaited run was cancelled; 69 Redis cannot be
+reached; 75 the namespace is lost; 78 a setting is wrong; 124 the awaited run has not ended in time; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from durableq.words.errors import (
     DurableqError,
     RedisRefused,
     RedisUnavailable,
+    ResultTimeout,
+    RunCancelled,
     SendError,
     StateLost,
     UnknownSchema,
@@ -26,9 +28,13 @@ from durableq.words.errors import (
 from durableq.words.periods import to_ms
 
 EXIT_FAILED: Final = 1
+EXIT_CANCELLED: Final = 3
 EXIT_UNAVAILABLE: Final = 69
 EXIT_STATE_LOST: Final = 75
 EXIT_CONFIG: Final = 78
+EXIT_NOT_ENDED: Final = 124
+"""As of timeout(1)."""
+EXIT_INTERRUPTED: Final = 130
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -193,4 +199,8 @@ def exit_code(error: DurableqError) -> int:
         return EXIT_UNAVAILABLE
     if isinstance(error, RedisUnavailable):
         return EXIT_UNAVAILABLE
+    if isinstance(error, RunCancelled):
+        return EXIT_CANCELLED
+    if isinstance(error, ResultTimeout):
+        return EXIT_NOT_ENDED
     return EXIT_FAILED

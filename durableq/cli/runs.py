@@ -1,33 +1,23 @@
-"""`durableq runs list` and `durableq runs show ID`."""
+"""`durableq runs list`, `durableq runs show ID` and `durableq runs cancel RUN…`."""
 
 from __future__ import annotations
 
-import difflib
+import sys
 import time
-from typing import Final
 
 import click
 
 from durableq.cli import plain, texts
 from durableq.cli.asking import ask
-from durableq.cli.options import explained, json_option, redis_or_dev_options
+from durableq.cli.naming import full_id, whole_id
+from durableq.cli.options import EXIT_FAILED, explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.cli.run_text import run_text
 from durableq.client import LIST_MAX, Client, states_of
+from durableq.services.cancelling import Cancellation
 from durableq.services.views import RunView
-from durableq.words.errors import ConfigError, DurableqError
-
-RUN_TAIL: Final = 6
-"""As much of an id as the log of `durableq dev` shows."""
-RUN_ID_LENGTH: Final = 26
-
-
-class AmbiguousRun(DurableqError):
-    """Several runs have an id that ends like that. The message names them."""
-
-
-class UnknownFunction(DurableqError):
-    """No function has this id. The message says which is near, or how to list them."""
+from durableq.store.cancels import ABSENT
+from durableq.words.errors import ConfigError
 
 
 def _statuses(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str] | None:
@@ -42,7 +32,7 @@ def _statuses(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 @click.group("runs", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List runs, show one."""
+    """List runs, show one, cancel some."""
 
 
 @command.command("list")
@@ -86,7 +76,11 @@ def list_runs(
     """List the newest runs."""
 
     async def listed(client: Client) -> list[RunView]:
-        only = None if function is None else await _full_id(client, function)
+        only = (
+            None
+            if function is None
+            else full_id(function, [view.id for view in await client.functions()], "--function")
+        )
         return await client.runs.list(function=only, status=status, limit=limit)
 
     runs = ask(find(redis_url, namespace, or_dev=True), listed)
@@ -111,7 +105,7 @@ def show(run_id: str, as_json: bool, redis_url: str | None, namespace: str | Non
     """
 
     async def found(client: Client) -> tuple[RunView, int | None]:
-        run = await client.runs.get(await _whole_id(client, run_id))
+        run = await client.runs.get(await whole_id(client, run_id))
         if run.status != "queued" or as_json:
             return run, None
         return run, next((known.workers for known in await client.functions() if known.id == run.function), 0)
@@ -123,37 +117,39 @@ def show(run_id: str, as_json: bool, redis_url: str | None, namespace: str | Non
         click.echo(run_text(run, time.time_ns() // 1_000_000, workers))
 
 
-async def _whole_id(client: Client, given: str) -> str:
-    """The id of the one run whose id ends so, or what was given.
+@command.command("cancel")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN…")
+@json_option
+@redis_or_dev_options
+@explained
+def cancel(runs: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    """Cancel runs: queued, waiting, or executing now.
 
-    Raises AmbiguousRun when there are several.
+    The end of an id will do, as the log of `durableq dev` shows it. A run that had ended stays as it was, which is said. Exit
+    code 1: one of them is not there; the others are cancelled all the same.
     """
-    if not RUN_TAIL <= len(given) < RUN_ID_LENGTH:
-        return given
-    ending = given.upper()
-    meant = [run for run in await client.runs.list(limit=LIST_MAX) if run.id.endswith(ending)]
-    if len(meant) > 1:
-        named = ", ".join(f"{run.id} ({run.function})" for run in meant[:5])
-        raise AmbiguousRun(f"{given!r} is the end of {len(meant)} ids: name one of {named}")
-    return meant[0].id if meant else given
+
+    async def cancelled(client: Client) -> list[Cancellation]:
+        named = [await whole_id(client, given) for given in runs]
+        found, _ = await client._cancel(list(dict.fromkeys(named)), "by the command line")
+        return found
+
+    found = ask(find(redis_url, namespace, or_dev=True), cancelled)
+    if as_json:
+        click.echo(
+            plain.to_json([{"id": one.run_id, "status": one.status, "cancelled": one.cancelled} for one in found])
+        )
+    else:
+        for one in found:
+            click.echo(texts.clean(_came_to(one)), err=one.status == ABSENT)
+    if any(one.status == ABSENT for one in found):
+        sys.exit(EXIT_FAILED)
 
 
-async def _full_id(client: Client, given: str) -> str:
-    """The full id of a function given by its full or short id.
-
-    Raises UnknownFunction for one that is not registered, or a short id that two apps have.
-    """
-    known = [view.id for view in await client.functions()]
-    if given in known:
-        return given
-    meant = [full for full in known if full.partition("/")[2] == given]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        raise UnknownFunction(f"--function {given!r} is a function of several apps: write one of {', '.join(meant)}")
-    near = difflib.get_close_matches(given, [*known, *(full.partition("/")[2] for full in known)], 1)
-    hint = f"did you mean {near[0]!r}?" if near else "`durableq functions` lists those that are registered"
-    raise UnknownFunction(f"--function {given!r}: no such function here; {hint}")
+def _came_to(one: Cancellation) -> str:
+    if one.status == ABSENT:
+        return f"durableq: no run {one.run_id!r}: never there, or its retention is over"
+    return f"{one.run_id} {one.status}" if one.cancelled else f"{one.run_id} had ended: {one.status}"
 
 
 def _row(run: RunView) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from typing import Any
 
 import click
 
 from durableq.cli.asking import explain
+from durableq.cli.given import HOW, object_given
 from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
@@ -26,7 +26,7 @@ from durableq.words.errors import DurableqError, EventError, LimitExceeded, Redi
     metavar="JSON",
     envvar="DURABLEQ_SEND_DATA",
     show_envvar=True,
-    help="The event's data, a JSON object; '-' reads it from stdin.",
+    help=f"The event's data, a JSON object; {HOW}",
 )
 @click.option(
     "--id",
@@ -95,17 +95,6 @@ async def _warn_if_unheard(client: Client, name: str) -> None:
 
 def _event(name: str, data: str, event_id: str | None, ts: int | None) -> Event[Any]:
     try:
-        return Event(name, _data(data), id=event_id, ts=ts)
+        return Event(name, object_given(data, "--data"), id=event_id, ts=ts)
     except EventError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _data(text: str) -> dict[str, Any]:
-    source = sys.stdin.read() if text == "-" else text
-    try:
-        value = json.loads(source)
-    except (ValueError, RecursionError) as error:
-        raise EventError(f"--data must be a JSON object: {error}") from None
-    if not isinstance(value, dict):
-        raise EventError(f"--data must be a JSON object, not {type(value).__name__}")
-    return value

@@ -48,6 +48,13 @@ async def raises(ctx: dq.Context) -> None:
     raise Declined("outside")
 
 
+@app.function("asks", triggers=[dq.EventTrigger("demo/ask")])
+async def asks(ctx: dq.Context) -> object:
+    """Waits for a signal of the name that it was given."""
+    answer = await ctx.step.wait_for_signal("answer", ctx.event.data["signal"], timeout="1h")
+    return None if answer is None else answer.data
+
+
 @app.function("reports", triggers=[dq.CronTrigger("0 9 29 2 *", timezone="Europe/Paris", jitter="30s")])
 async def reports(ctx: dq.Context) -> None:
     """On a day that is no day of most years."""

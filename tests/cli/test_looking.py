@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from durableq.cli.runs import AmbiguousRun, _whole_id
+from durableq.cli.naming import AmbiguousRun, whole_id
 from durableq.client import Client
 from durableq.services.views import RunView
 from tests.cli.conftest import Demo
@@ -69,8 +69,8 @@ async def test_an_end_that_several_ids_have_is_answered_with_them() -> None:
     with pytest.raises(
         AmbiguousRun, match=r"'aaaaaa' is the end of 2 ids: name one of 01AAAAAA \(a/f\), 02AAAAAA \(a/f\)"
     ):
-        await _whole_id(client, "aaaaaa")
-    assert await _whole_id(client, "bbbbbb") == "03BBBBBB"
+        await whole_id(client, "aaaaaa")
+    assert await whole_id(client, "bbbbbb") == "03BBBBBB"
 
 
 def view(run_id: str) -> RunView:
