@@ -10,6 +10,7 @@ from durableq.app import App
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.event import Event
+from durableq.model.signal import Signal
 from durableq.model.trigger import CronTrigger, EventTrigger
 
 
@@ -59,6 +60,54 @@ async def options_keep_the_type_or_name_it(ctx: Context) -> None:
     assert_type(await ctx.step.options(retries=0, timeout="5s").run("load", load, 1), Order)
     assert_type(await ctx.step.options(output_type=Order).run("raw", raw), Order)
     assert_type(await ctx.step.options(output_type=Order, retries=3).run("raw", raw), Order)
+
+
+async def child(ctx: Context) -> Order:
+    return Order(1)
+
+
+def plain_child(ctx: SyncContext) -> Order:
+    return Order(1)
+
+
+async def what_is_waited_for_is_typed(ctx: Context, app: App) -> None:
+    make = app.function("make", triggers=EventTrigger("a/b"))(child)
+    make_plainly = app.function("make-plainly", triggers=EventTrigger("a/b"))(plain_child)
+    assert_type(await ctx.step.invoke("c", make), Order)
+    assert_type(await ctx.step.invoke("c", make_plainly, data={"x": 1}, timeout="1h"), Order)
+    assert_type(await ctx.step.invoke("c", "other/make"), Any)
+    assert_type(await ctx.step.options(output_type=Order).invoke("c", "other/make"), Order)
+    assert_type(await ctx.step.wait_for_event("w", "a/b", timeout="1h", if_="async.data.x == 1"), Event[Any] | None)
+    assert_type(
+        await ctx.step.options(output_type=Created).wait_for_event("w", "a/b", timeout=60), Event[Created] | None
+    )
+    assert_type(await ctx.step.wait_for_signal("w", "s", timeout="1h", on_conflict="replace"), Signal[Any] | None)
+    assert_type(await ctx.step.options(output_type=Order).wait_for_signal("w", "s", timeout=1), Signal[Order] | None)
+    assert_type(await ctx.step.send_signal("t", "s", {"x": 1}), str | None)
+    order, event = await asyncio.gather(
+        ctx.step.invoke("c", make), ctx.step.options(output_type=Created).wait_for_event("w", "a/b", timeout=60)
+    )
+    assert_type(order, Order)
+    assert_type(event, Event[Created] | None)
+    if event is not None:
+        assert_type(event.data.order_id, int)
+    assert_type(ctx.cancelled.is_set(), bool)
+
+
+def also_in_plain_functions(ctx: SyncContext, app: App) -> None:
+    make = app.function("make", triggers=EventTrigger("a/b"))(child)
+    assert_type(ctx.step.invoke("c", make), Order)
+    assert_type(ctx.step.invoke("c", "other/make"), Any)
+    assert_type(ctx.step.options(output_type=Order).invoke("c", "other/make"), Order)
+    assert_type(ctx.step.wait_for_event("w", "a/b", timeout="1h"), Event[Any] | None)
+    assert_type(ctx.step.options(output_type=Created).wait_for_event("w", "a/b", timeout=1), Event[Created] | None)
+    assert_type(ctx.step.wait_for_signal("w", "s", timeout="1h"), Signal[Any] | None)
+    assert_type(ctx.step.send_signal("t", "s"), str | None)
+    typed = ctx.step.options(output_type=Created)
+    order, event = ctx.parallel(lambda: ctx.step.invoke("c", make), lambda: typed.wait_for_event("w", "a/b", timeout=1))
+    assert_type(order, Order)
+    assert_type(event, Event[Created] | None)
+    assert_type(ctx.cancelled.wait(1), bool)
 
 
 async def events_are_typed(ctx: Context[Created], plain: Context) -> None:
