@@ -65,6 +65,12 @@ def print_label(order_id: str, address: str) -> str:
     return f"LABEL-{order_id}-{address.upper()}"
 
 
+def write_invoice(key: str, cents: int) -> str:
+    """An invoice's number; for a key that is known, the one of the first time."""
+    _note("invoice", key)
+    return f"{key.upper()}-{cents}"
+
+
 async def send_mail(key: str, to: str, text: str) -> None:
     """Post a mail; one per key."""
     _note("mail", key)

@@ -10,10 +10,13 @@ from workers.shop import app
 def test_the_app_has_its_functions_however_many_modules_hold_them() -> None:
     assert sorted(app.functions) == [
         "invite-team",
+        "make-invoice",
         "process-order",
+        "process-order:on-failure",
         "sales-report",
         "send-invitation",
         "tell-customer",
+        "undo-order",
         "welcome",
     ]
 

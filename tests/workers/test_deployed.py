@@ -27,7 +27,12 @@ def test_an_order_goes_its_way_in_a_worker_process(server_pool: ServerPool, tmp_
 
         until(told, "the customer was told")
         (run,) = client.runs.list(function="shop/process-order")
-        assert client.runs.get(run.id).result == {"order": "7", "outcome": "shipped", "label": "LABEL-7-HOME"}
+        assert client.runs.get(run.id).result == {
+            "order": "7",
+            "outcome": "shipped",
+            "label": "LABEL-7-HOME",
+            "invoice": "INVOICE-7-900",
+        }
     finally:
         worker.kill()
         client.close()

@@ -18,7 +18,7 @@ def test_an_order_is_paid_packed_and_announced(durableq_env: TestEnv) -> None:
     durableq_env.send("order/created", order())
     durableq_env.run_to_end()
     run = durableq_env.run_of("process-order")
-    assert run.result == {"order": "7", "outcome": "shipped", "label": "LABEL-7-HOME"}
+    assert run.result == {"order": "7", "outcome": "shipped", "label": "LABEL-7-HOME", "invoice": "INVOICE-7-900"}
     assert durableq_env.step("reserve-tea").result == "tea x 2"
     assert outside.mails_to("order-7") == ["Your order is on its way: LABEL-7-HOME"]
 
@@ -43,10 +43,11 @@ def test_a_bank_that_stays_away_fails_the_order_after_six_attempts(durableq_env:
     durableq_env.stub_step("charge-card", raises=outside.BankAway("closed for good"))
     durableq_env.send("order/created", order())
     durableq_env.run_to_end()
-    error = durableq_env.only_run.error
+    error = durableq_env.run_of("process-order").error
     assert error is not None
     assert (error.name, error.message) == ("BankAway", "closed for good")
     assert durableq_env.step("charge-card").calls == 6
+    assert outside.mails_to("order-7") == ["We are sorry: closed for good"]
 
 
 def test_a_worker_that_dies_after_the_charge_charges_no_second_time(durableq_env: TestEnv) -> None:
@@ -68,7 +69,9 @@ def test_a_worker_that_dies_before_the_charge_is_recorded_takes_the_money_once(d
 
 
 @pytest.mark.parametrize("death", ["after_step", "before_record"])
-@pytest.mark.parametrize("step", ["load-order", "charge-card", "print-label", "reserve-tea", "announce", "mail"])
+@pytest.mark.parametrize(
+    "step", ["load-order", "charge-card", "print-label", "reserve-tea", "write", "announce", "mail"]
+)
 def test_wherever_a_worker_dies_the_order_is_paid_once_and_told_once(
     durableq_env: TestEnv, step: str, death: str
 ) -> None:
@@ -92,11 +95,62 @@ def test_what_is_out_of_stock_is_refunded_and_said(durableq_env: TestEnv) -> Non
 def test_a_declined_card_fails_the_run_at_the_first_attempt(durableq_env: TestEnv) -> None:
     durableq_env.send("order/created", order(card="declined"))
     durableq_env.run_to_end()
-    error = durableq_env.only_run.error
+    error = durableq_env.run_of("process-order").error
     assert error is not None
     assert (error.name, error.message) == ("CardDeclined", "card 'declined' was declined")
     assert "workers/outside.py" in error.stack
     assert durableq_env.step("charge-card").calls == 1
+
+
+def test_an_order_by_transfer_waits_for_its_own_payment_for_three_days(durableq_env: TestEnv) -> None:
+    durableq_env.send("order/created", order(card="transfer"))
+    durableq_env.advance("1m")
+    durableq_env.send("payment/settled", {"order_id": "8", "payment": "transfer-8"})
+    durableq_env.advance("2d")
+    assert durableq_env.step("settled").status == "waiting"
+    durableq_env.send("payment/settled", {"order_id": "7", "payment": "transfer-7"})
+    durableq_env.run_to_end()
+    assert durableq_env.run_of("process-order").result["outcome"] == "shipped"
+    assert outside.sum_payments() == 0, "nobody's card was charged"
+
+
+def test_an_order_that_is_never_paid_fails_and_the_customer_is_told(durableq_env: TestEnv) -> None:
+    durableq_env.send("order/created", order(card="transfer"))
+    durableq_env.run_to_end()
+    assert durableq_env.step("settled").status == "timed out"
+    assert outside.mails_to("order-7") == ["We are sorry: the order was not paid within 3 days"]
+
+
+def test_the_invoice_is_a_run_of_its_own_and_is_written_once_whatever_dies(durableq_env: TestEnv) -> None:
+    durableq_env.crash_worker(after_step="invoice")
+    durableq_env.crash_worker(after_step="write")
+    durableq_env.send("order/created", order())
+    durableq_env.run_to_end()
+    invoice = durableq_env.run_of("make-invoice")
+    assert (invoice.parent, invoice.result) == (durableq_env.run_of("process-order").id, "INVOICE-7-900")
+    assert outside.calls("invoice", "invoice-7") == 1
+
+
+@pytest.mark.parametrize("card", ["visa", "transfer"])
+def test_an_order_that_is_cancelled_within_the_grace_period_costs_nothing(durableq_env: TestEnv, card: str) -> None:
+    durableq_env.send("order/created", order(card))
+    durableq_env.run_until_idle()
+    durableq_env.send("order/cancelled", {"order_id": "7"})
+    durableq_env.run_to_end()
+    assert durableq_env.run_of("process-order").status == "cancelled"
+    assert (outside.sum_payments(), outside.mails_to("order-7")) == (0, [])
+
+
+def test_an_order_that_is_cancelled_after_the_charge_is_refunded_by_another_function(durableq_env: TestEnv) -> None:
+    durableq_env.stub_step("print-label", raises=ConnectionError("the printer is off"), times=1)
+    durableq_env.send("order/created", order())
+    durableq_env.advance("2s")
+    assert outside.sum_payments() == 900
+    durableq_env.send("order/cancelled", {"order_id": "7"})
+    durableq_env.run_to_end()
+    assert durableq_env.run_of("process-order").status == "cancelled"
+    assert durableq_env.run_of("undo-order").status == "completed"
+    assert outside.sum_payments() == 0
 
 
 def test_an_order_without_items_starts_nothing(durableq_env: TestEnv) -> None:
