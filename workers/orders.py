@@ -130,6 +130,8 @@ async def process_order(ctx: dq.Context[OrderCreated]) -> dict[str, str]:
 )
 async def undo_order(ctx: dq.Context) -> None:
     """A run that is cancelled executes nothing more, so what it has done is undone by another."""
+    # A charge that was on its way then may still reach the bank. It has 10 s, so after these nothing more comes.
+    await ctx.step.sleep("let-the-bank-finish", "15s")
     await ctx.step.run("refund", outside.refund, f"charge-{ctx.event.data['run_id']}")
 
 
