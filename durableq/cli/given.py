@@ -12,7 +12,7 @@ import click
 HOW: Final = "'@FILE' reads it from a file, '-' from stdin."
 
 
-def json_given(text: str, what: str) -> Any:
+def json_given(text: str, what: str, kind: str = "JSON") -> Any:
     """The value in it. Raises click.UsageError, which names `what`."""
     if text == "-":
         source = sys.stdin.read()
@@ -27,12 +27,12 @@ def json_given(text: str, what: str) -> Any:
     try:
         return json.loads(source)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{what} must be JSON: {error}") from None
+        raise click.UsageError(f"{what} must be {kind}: {error}") from None
 
 
 def object_given(text: str, what: str) -> dict[str, Any]:
     """The same, of an object. Raises click.UsageError."""
-    value = json_given(text, what)
+    value = json_given(text, what, "a JSON object")
     if not isinstance(value, dict):
         raise click.UsageError(f"{what} must be a JSON object, not {type(value).__name__}")
     return value

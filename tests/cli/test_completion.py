@@ -41,7 +41,7 @@ def test_another_shell_is_refused_with_those_there_are() -> None:
 def test_commands_are_completed(shell: str) -> None:
     said = asked(shell, "durableq s", 1).stdout.splitlines()
     named = {line.removeprefix("plain,").partition("\t")[0] for line in said}
-    assert [name for name in COMMANDS if name in named] == ["scheduler", "sync", "send"]
+    assert [name for name in COMMANDS if name in named] == ["scheduler", "sync", "send", "signal"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

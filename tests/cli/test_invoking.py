@@ -109,7 +109,7 @@ def test_a_run_that_nobody_can_execute_is_said_to_be_so(empty: Demo, monkeypatch
         (["invoke", "demo/ads"], 1, "FUNCTION 'demo/ads': no such function here; did you mean 'demo/adds'?"),
         (["invoke", "nothing-like-it"], 1, "`durableq functions` lists those that are registered"),
         (["invoke", "adds", "[1]"], 2, "DATA must be a JSON object, not list"),
-        (["invoke", "adds", "{"], 2, "DATA must be JSON: Expecting"),
+        (["invoke", "adds", "{"], 2, "DATA must be a JSON object: Expecting"),
         (["invoke", "adds", "@absent.json"], 2, "DATA cannot be read from 'absent.json': No such file"),
         (["invoke", "adds", "--no-wait", "--timeout", "1s"], 2, "leave one out"),
         (["invoke", "adds", "--timeout", "soon"], 2, "is not a duration"),
