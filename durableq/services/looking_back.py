@@ -7,7 +7,8 @@ page at a time; so the reply that came before the function reached its wait is f
 One page is a round trip and at most 256 KB, so that this process turns between two, and the writes of other runs travel on.
 
 Failures. The holder dies: nothing has begun, and the replay asks again. Stale: whoever asked gets it. An event that cannot
-be read here (a newer release's, or damaged) does not match, and is said once. One that Redis has not kept does not match.
+be read here (a newer release's, or damaged) does not match, and is said once. One that Redis has not kept does not match,
+nor does a system event whose run is deleted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from durableq.model.filing import condition, file_under
 from durableq.model.memo import Memo, MemoKind
 from durableq.services.committer import Committer
 from durableq.services.notes import note_of_wait
+from durableq.services.system_events import Made, SystemEvents, is_reference, name_of
 from durableq.store.events import Entry
 from durableq.store.records import Recorded
 from durableq.store.runs import Runs, StepWrite
@@ -43,6 +45,7 @@ class LookingBack:
         self._committer = committer
         self._runs = runs
         self._log = log
+        self._system = SystemEvents(runs.facts)
         self._unreadable: set[str] = set()
 
     async def begin(self, run: RunInHand, wait: EventWait) -> int:
@@ -69,7 +72,7 @@ class LookingBack:
             answer = await self._committer.add(write)
             if not isinstance(answer, ToLookAt):
                 return run.began(answer)
-            match = self._first(answer.entries, wait.event_name, holds)
+            match = await self._first(answer.entries, wait.event_name, holds)
             if match is not None:
                 return await self._matched(run, write, match)
             write = write._replace(seen=run.seen, looked=answer.entries[-1].id)
@@ -82,10 +85,18 @@ class LookingBack:
             return ""
         return entry_of_run(run.run_id, run.claimed.function, run.claimed.created_at_ms)
 
-    def _first(self, entries: Sequence[Entry], name: str, holds: Callable[[Any], bool]) -> Entry | None:
-        for entry in entries:
+    async def _first(self, entries: Sequence[Entry], name: str, holds: Callable[[Any], bool]) -> Entry | None:
+        made: dict[str, Made] = {}
+        for number, entry in enumerate(entries):
+            if is_reference(entry):
+                if name_of(entry) != name:
+                    continue
+                if entry.id not in made:
+                    ahead = [one for one in entries[number:] if is_reference(one) and name_of(one) == name]
+                    made = await self._system.made(ahead)
+                entry = Entry(entry.id, made[entry.id].blob)
             if not entry.blob:
-                continue  # it was large, and Redis has not kept it
+                continue  # it was large, and Redis has not kept it; or the run that it is about
             try:
                 head = read_head(entry.blob)
                 if head.name == name and holds(head.scope(entry.id)):

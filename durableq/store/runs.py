@@ -15,6 +15,7 @@ from durableq.model.memo import Memo
 from durableq.store import records
 from durableq.store.apart import with_news
 from durableq.store.calls import Calls
+from durableq.store.facts import RunFacts
 from durableq.store.records import STALE, Claim, NotYet, Recorded
 
 CLAIM_BUDGET_BYTES = 256 * 1024
@@ -98,6 +99,11 @@ class Runs:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+
+    @property
+    def facts(self) -> RunFacts:
+        """What is known of runs in anybody's hands."""
+        return RunFacts(self._calls)
 
     async def claim_runs(
         self, lease: str, number: int, room: int, alone: bool, skip: int, apps: Sequence[str]

@@ -38,6 +38,9 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
+    def close(self) -> None:
+        self._open.clear()
+
 
 def one_wait(gate: Gate | None = None, *, timeout: Any = "1m", if_: str | None = SAME) -> App:
     """A function that waits for one event; for the gate before that."""
@@ -98,7 +101,7 @@ async def test_what_is_there_is_looked_through_page_by_page(hands: Hands, heard:
             await hands.send(START, {"id": "never"})
             gate.open()
             await hands.asleep("shop/order")
-            gate._open.clear()
+            gate.close()
         await hands.send(START, {"id": 1})
         await hands.until(lambda: gate.reached == 1 + heard, "the run has begun")
         for n in range(3):
