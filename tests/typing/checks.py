@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 from durableq.app import App
+from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
+from durableq.handles import RunHandle, SyncRunHandle
 from durableq.model.event import Event
 from durableq.model.signal import Signal
 from durableq.model.trigger import CronTrigger, EventTrigger
+from durableq.services.cancelling import Cancellation
 
 
 @dataclass
@@ -136,3 +139,29 @@ def crons_and_events_may_start_one_function(app: App) -> None:
     app.function("one", triggers=CronTrigger("@daily"))
     app.function("both", triggers=[CronTrigger("0 9 * * *", timezone="UTC", jitter="30s"), EventTrigger("a/b")])
     app.function("others", triggers=(CronTrigger("@daily", catch_up="all", overlap="allow"),))
+
+
+async def runs_from_outside_have_the_functions_type(app: App, client: Client) -> None:
+    make = app.function("make", triggers=EventTrigger("a/b"))(child)
+    assert_type(await app.invoke(make, data={"x": 1}), RunHandle[Order])
+    assert_type(await (await app.invoke(make)).result(timeout="30s"), Order)
+    assert_type(await app.invoke("make"), RunHandle[Any])
+    assert_type(await client.invoke(make), RunHandle[Order])
+    assert_type(await client.invoke("shop/make"), RunHandle[Any])
+    assert_type(client.handle("id"), RunHandle[Any])
+    one, two = await asyncio.gather(app.invoke(make), app.invoke(make))
+    assert_type(await asyncio.gather(one.result(), two.result()), tuple[Order, Order])
+    assert_type(await app.cancel("id"), Cancellation)
+    assert_type(await client.cancel(["id"]), list[Cancellation])
+    assert_type(await one.status(), str)
+    assert_type(await client.send_signal("approve", {"by": 1}), str | None)
+
+
+def also_for_plain_code(app: App, client: Client) -> None:
+    make = app.function("make", triggers=EventTrigger("a/b"))(child)
+    assert_type(app.sync.invoke(make, data={"x": 1}).result(timeout="30s"), Order)
+    assert_type(client.sync.invoke(make), SyncRunHandle[Order])
+    assert_type(client.sync.invoke("shop/make").result(), Any)
+    assert_type(client.sync.cancel("id"), Cancellation)
+    assert_type(client.sync.cancel(["id"]), list[Cancellation])
+    assert_type(client.sync.handle("id").status(), str)

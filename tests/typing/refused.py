@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from durableq.app import App
+from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.model.trigger import CronTrigger
@@ -70,3 +71,20 @@ async def names_of_inngest_py_are_refused(app: App, ctx: Context) -> None:
     await ctx.step.invoke_by_id("x", function_id="f")  # expect-error
     ctx.group  # expect-error
     raise NonRetriableError("x", quiet=True)  # expect-error
+
+
+async def runs_from_outside_are_refused(app: App, client: Client) -> None:
+    await app.invoke(load)  # expect-error
+    await app.invoke("f", {"x": 1})  # expect-error
+    await app.invoke("f", payload={})  # expect-error
+    handle = await app.invoke(app.function("g", triggers=CronTrigger("@daily"))(texts))
+    number: int = await handle.result()  # expect-error
+    await client.handle(7).result()  # expect-error
+    await client.handle("id").result([])  # expect-error
+    await client.cancel(7)  # expect-error
+    app.sync.invoke(load)  # expect-error
+    print(number)
+
+
+async def texts(ctx: Context) -> str:
+    return ""
