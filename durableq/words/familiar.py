@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from durableq.words.errors import ConfigError
@@ -42,7 +43,12 @@ def _listening(verb: Callable[..., Any], where: str, keywords: Mapping[str, Ours
             refuse(where, keywords, kwargs)
         return verb(*args, **kwargs)
 
-    return listen
+    @wraps(verb)
+    async def listen_and_await(*args: Any, **kwargs: Any) -> Any:
+        return await listen(*args, **kwargs)
+
+    # Frameworks ask a callable whether it is to be awaited, as FastAPI's background tasks do of `app.send`.
+    return listen_and_await if iscoroutinefunction(verb) else listen
 
 
 def refuse(where: str, keywords: Mapping[str, Ours], given: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import re
@@ -96,7 +97,7 @@ def test_a_keyword_says_ours(name: Name) -> None:
     ours = TABLE[of].keywords[verb][name.name]
     for cls in (of, "SyncStep") if of == "Step" else (of,):
         called = _class(cls) if verb == "__init__" else getattr(_blank(cls), verb)
-        _check(ours, f"{name.name}=", lambda called=called: called(*NEEDED.get(of, ()), **{name.name: 5}))
+        _check(ours, f"{name.name}=", lambda called=called: _done(called(*NEEDED.get(of, ()), **{name.name: 5})))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.kind == "attribute"], ids=_id)
@@ -152,9 +153,28 @@ def test_a_name_of_nobodys_is_refused_as_python_does(of: str) -> None:
         _class(of)(*NEEDED.get(of, ()), nobodys=1)
 
 
+@pytest.mark.parametrize(("of", "verb"), [(of, verb) for of in sorted(TABLE) for verb in TABLE[of].keywords])
+def test_a_verb_stays_what_it_is(of: str, verb: str) -> None:
+    """A framework asks whether it is a coroutine function before it calls it."""
+    knowing = getattr(_class(of), verb)
+    if hasattr(knowing, "__wrapped__"):  # of the errors it is not wrapped
+        assert inspect.iscoroutinefunction(knowing) == inspect.iscoroutinefunction(knowing.__wrapped__)
+        assert inspect.signature(knowing) == inspect.signature(knowing.__wrapped__)
+        assert knowing.__doc__ == knowing.__wrapped__.__doc__
+
+
+def test_sending_in_a_frameworks_background_is_awaited() -> None:
+    assert inspect.iscoroutinefunction(dq.App("shop").send)
+    assert inspect.iscoroutinefunction(dq.Client("redis://nowhere").send)
+
+
 def test_signatures_stay_what_they_are() -> None:
     assert list(inspect.signature(dq.App.function).parameters)[:3] == ["self", "id", "triggers"]
     assert str(inspect.signature(dq.EventTrigger)).startswith("(event: 'str', *, if_: ")
+
+
+def _done(called: Any) -> Any:
+    return asyncio.run(called) if inspect.iscoroutine(called) else called
 
 
 def _blank(name: str) -> Any:
