@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.exceptions import ResponseError
 
+from durableq.model.filing import ANYHOW, bucket_of
 from durableq.store import records
 from durableq.store.calls import Calls
 from durableq.store.events import Events
@@ -45,6 +46,16 @@ class Progress(NamedTuple):
     run: str
     function: str
     at_ms: int
+
+
+class Awaited(NamedTuple):
+    """Waits for events: of how many each name's condition is looked for without an index, what is to be delivered since when
+    (ms; 0: nothing is), and how many ended runs still have something hanging on them."""
+
+    unindexed: Mapping[str, int]
+    posts: int
+    first_post_ms: int
+    void: int
 
 
 class ScriptTrips(NamedTuple):
@@ -175,6 +186,27 @@ class Checkup:
         """When the oldest event that nobody has routed was accepted; 0 when there is none."""
         entries = await permitted(self._calls.read("XRANGE", self._calls.key("events"), f"({cursor}", "+", "COUNT", 1))
         return int(_text(entries[0][0]).partition("-")[0]) if entries else 0
+
+    async def awaited(self, names_max: int) -> Awaited | None:
+        """Waits for events, of at most so many names."""
+        key, read = self._calls.key, self._calls.read
+        names, posts, void = await asyncio.gather(
+            permitted(read("ZREVRANGE", key("names"), 0, names_max - 1)),
+            permitted(read("ZRANGE", key("posts"), 0, names_max - 1)),
+            permitted(read("SCARD", key("void"))),
+        )
+        if names is None or posts is None or void is None:
+            return None
+        known = [_text(name) for name in names]
+        buckets = [bucket_of(name, ANYHOW, "") for name in known]
+        counts, heads, waiting = await asyncio.gather(
+            asyncio.gather(*(permitted(read("ZCARD", key("waits", bucket))) for bucket in buckets)),
+            asyncio.gather(*(permitted(read("LINDEX", key("post", _text(name)), 0)) for name in posts)),
+            permitted(read("HGET", key("meta"), "posts")),
+        )
+        times = [int(_text(head[: head.index(b"-")])) for head in heads if head and b"-" in head[:20]]
+        unindexed = {name: count for name, count in zip(known, counts, strict=True) if count}
+        return Awaited(unindexed, int(waiting or 0), min(times, default=0), void)
 
     async def releases(self, app: str) -> dict[str, int]:
         """The app's releases by name, with their numbers; the newest number under ''."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from durableq.store.checkup import Due, Progress, ScriptTrips
+from durableq.store.checkup import Awaited, Due, Progress, ScriptTrips
 from durableq.store.reads import LeaseRow
 
 
@@ -72,6 +72,8 @@ class NamespaceFacts:
     progress: tuple[Progress, ...] = ()
     set_aside: tuple[int, str] | None = None
     first_unrouted_ms: int = 0
+    awaited: Awaited | None = None
+    """Waits for events, and what hangs on ended runs."""
     releases: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Per app the number of each release, and of the newest under ''."""
     declared: Mapping[str, bytes] = field(default_factory=dict)

@@ -51,6 +51,7 @@ CHECKS: Final = (
     "functions",
     "runs",
     "events",
+    "waits",
     "releases",
     "apps",
 )
@@ -179,6 +180,19 @@ KINDS: Final = (
     ),
     Kind(
         "events-set-aside", "events", _WARNING, "Routing them failed three times: they started nothing, and are kept."
+    ),
+    Kind(
+        "waits-not-indexed",
+        "waits",
+        _WARNING,
+        "Each event of the name is compared with all of these waits, a hundred at a time, before later ones of it.",
+    ),
+    Kind("deliveries-behind", "waits", _PROBLEM, "Runs that wait for these events do not get them yet."),
+    Kind(
+        "ended-not-swept",
+        "waits",
+        _WARNING,
+        "What hung on runs that have ended is still kept; awaited children of failed and cancelled ones go on.",
     ),
     Kind("several-releases", "releases", _INFO, "Usual during a deploy. Afterwards an old worker has been forgotten."),
     Kind(

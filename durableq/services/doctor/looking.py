@@ -30,6 +30,7 @@ SETTINGS: Final = (
 )
 RUNS_OF_A_LEASE: Final = 10
 LEASES_LOOKED_INTO: Final = 20
+NAMES_LOOKED_INTO: Final = 100
 
 
 async def look_at_server(calls: Calls, clock: Clock) -> ServerFacts:
@@ -68,13 +69,14 @@ async def look_at_namespace(calls: Calls, clock: Clock) -> NamespaceFacts:
     meta = await checkup.meta()
     if meta is not None and "identity" not in meta:
         return NamespaceFacts(name, now_ms, meta, traces=await checkup.traces())
-    (leases, declared, with_runs), (timers, crons, aside, unrouted_ms) = await asyncio.gather(
+    (leases, declared, with_runs), (timers, crons, aside, unrouted_ms, awaited) = await asyncio.gather(
         asyncio.gather(permitted(reads.leases()), permitted(registry.read()), permitted(reads.functions_with_runs())),
         asyncio.gather(
             checkup.due("timers", now_ms),
             checkup.due("crons", now_ms),
             checkup.set_aside(),
             checkup.first_unrouted_ms((meta or {}).get("routed_upto", "0-0")),
+            checkup.awaited(NAMES_LOOKED_INTO),
         ),
     )
     ids: list[str] = []
@@ -99,6 +101,7 @@ async def look_at_namespace(calls: Calls, clock: Clock) -> NamespaceFacts:
         progress=progress,
         set_aside=aside,
         first_unrouted_ms=unrouted_ms,
+        awaited=awaited,
         releases=dict(zip(apps, releases, strict=True)),
         declared={} if declared is None else declared[1],
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from durableq.model.filing import ANYHOW, bucket_of
+from durableq.services.doctor import of_waits
 from durableq.services.doctor.examination import examine
 from durableq.services.doctor.facts import Plan
 from durableq.services.doctor.finding import CHECKS, UNSEEN, Severity
@@ -14,6 +16,7 @@ from durableq.store.runs import StepWrite
 from durableq.words import codec
 from tests.servers import FAKE, Server
 from tests.services.doctor.conftest import Examine, Hands
+from tests.store.awaiting import NAME, asleep, begin, deliver, happened
 from tests.store.shard import SCRIPTS, Shard
 from tests.store.stored import read_stored
 
@@ -219,6 +222,47 @@ async def test_events_set_aside_are_told_with_the_last_reason(shard: Shard, exam
     assert (await examined())["events-set-aside"].seen == "1 event set aside, the last for: it cannot be decoded"
 
 
+# waits
+
+
+async def test_waits_that_no_index_finds_are_counted_per_name(
+    shard: Shard, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = bucket_of(NAME, ANYHOW, "")
+    held = await shard.claimed()
+    for number in range(3):
+        await begin(shard, held, f"wait {number}", path=ANYHOW, bucket=bucket, anyhow=bucket)
+    await begin(shard, held, "found by value")
+    assert (await examined())["waits"].seen == "3 that no index finds, 0 events to deliver, 0 ended runs to sweep"
+    monkeypatch.setattr(of_waits, "UNINDEXED_MANY", 2)
+    finding = (await examined())["waits-not-indexed"]
+    assert (finding.severity, finding.seen) == (Severity.WARNING, "waits that no equality finds: order/paid (3)")
+
+
+async def test_events_that_nobody_delivers_are_a_problem(shard: Shard, examined: Examine) -> None:
+    await asleep(shard)
+    entry = await happened(shard)
+    shard.calls.now_ms = int(entry.partition("-")[0]) + 5_000
+    assert (await examined())["waits"].seen == "0 that no index finds, 1 event to deliver, 0 ended runs to sweep"
+    shard.advance(15_000)
+    finding = (await examined())["deliveries-behind"]
+    assert (finding.severity, finding.seen) == (Severity.PROBLEM, "1 event not delivered, the oldest of 20s ago")
+    await deliver(shard)
+    assert "deliveries-behind" not in await examined()
+
+
+async def test_ended_runs_that_nobody_sweeps_are_counted(
+    shard: Shard, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = await asleep(shard)
+    await shard.cancels.cancel_runs([held.run], "asked")
+    monkeypatch.setattr(of_waits, "VOID_MANY", 0)
+    finding = (await examined())["ended-not-swept"]
+    assert (finding.severity, finding.seen) == (Severity.WARNING, "1 ended run not swept")
+    await shard.cancels.sweep_ended()
+    assert "ended-not-swept" not in await examined()
+
+
 # releases, apps
 
 
@@ -244,7 +288,7 @@ async def test_an_app_that_is_named_is_compared_with_what_is_registered(shard: S
     assert found["app-not-registered"].seen == "b: nothing of it is registered"
 
 
-@pytest.mark.parametrize("key", ["meta", "timers", "leases", "apps", "aside", "faults"])
+@pytest.mark.parametrize("key", ["meta", "timers", "leases", "apps", "aside", "faults", "posts", "void"])
 async def test_a_key_of_another_type_is_no_crash(shard: Shard, examined: Examine, key: str) -> None:
     await shard.registry.register_app("a", "release", {"f": DECLARATION})
     await shard.queued()
