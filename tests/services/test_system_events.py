@@ -258,9 +258,9 @@ async def test_an_invoke_is_told_with_what_the_child_was_given(routed: Routed) -
     given = encode_invoked("shop/process-order", outside, None, Limits())
     await routed.shard.invokes.start_runs("", [NewRun(outside, "shop/process-order", given, b"")])
     await routed.route()
-    told = [await routed.given(run) for run in await routed.runs(listener)]
-    assert [(event.name, event.id) for event in told] == [(INVOKED, child), (INVOKED, outside)]
-    data = told[0].data
+    told = {event.id: event for event in [await routed.given(run) for run in await routed.runs(listener)]}
+    assert {(event.name, event.id) for event in told.values()} == {(INVOKED, child), (INVOKED, outside)}
+    data = told[child].data
     assert {key: data[key] for key in ("function_id", "app_id", "run_id")} == {
         "function_id": "process-order",
         "app_id": "shop",
@@ -387,6 +387,17 @@ async def test_large_events_are_made_a_batch_at_a_time(routed: Routed) -> None:
     await routed.route()
     found = [await routed.given(run) for run in await routed.runs(listener)]
     assert sorted(event.data["event"]["data"]["n"] for event in found) == list(range(7))
+
+
+async def test_what_a_system_event_starts_is_ready_at_once_though_the_clock_has_stepped_back(routed: Routed) -> None:
+    routed.function("process-order", dq.EventTrigger("order/created"))
+    listener = routed.function("listen", dq.EventTrigger(FINISHED))
+    await routed.deploy()
+    held = await routed.started_by(CREATED, "shop/process-order")
+    await routed.complete(held)
+    routed.shard.advance(-60_000)
+    await routed.route()
+    assert await routed.state(await routed.run_of(listener)) == "queued"
 
 
 async def test_an_end_that_nobody_listens_to_any_more_is_passed_over_unread(routed: Routed) -> None:
