@@ -51,6 +51,7 @@ def whole_run(run: RunView) -> dict[str, Any]:
         "result": plain(run.result),
         "error": _error(run.error),
         "crashes": list(run.crashes),
+        "on_failure": run.on_failure or None,
     }
 
 

@@ -127,6 +127,9 @@ def _end(run: RunView) -> Iterator[str]:
         yield ""
         yield "error" if run.status == "failed" else f"error of attempt {run.attempt}"
         yield from _stack(run.error, "  ")
+        if run.on_failure:
+            yield ""
+            yield _row("then", f"run {run.on_failure} of its on_failure")
 
 
 def _stack(error: ErrorView, indent: str) -> Iterator[str]:

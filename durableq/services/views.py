@@ -11,6 +11,7 @@ from durableq.model.event import Event, decode_event
 from durableq.model.failure import Failure
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.run import State
+from durableq.services.aftermath import failure_handler
 from durableq.services.awaited import (
     AwaitedView,
     awaited_view,
@@ -82,6 +83,8 @@ class RunView:
     crashes: tuple[str, ...] = field(default=())
     parent: str = ""
     """The run that invoked it; "" for none."""
+    on_failure: str = ""
+    """The run of its function's on_failure, when one run was asked for; "" for none."""
 
     @property
     def waiting_for(self) -> tuple[StepView, ...]:
@@ -149,11 +152,12 @@ DESCRIBED: Final = frozenset(MemoKind) - {MemoKind.DATA, MemoKind.ERROR, MemoKin
 
 
 async def whole_view(reads: Reads, run_id: str) -> RunView | None:
-    """One run with everything that is kept of it, and the statuses of its children; None for one that is not there."""
+    """One run with everything that is kept of it, its children's statuses, and the run of on_failure; None: it is not there."""
     details = await reads.details(run_id)
     if details is None:
         return None
-    return run_view(details, await reads.states(children_of(details)[:CHILDREN_MAX]))
+    view = run_view(details, await reads.states(children_of(details)[:CHILDREN_MAX]))
+    return replace(view, on_failure=await failure_handler(reads, details.row))
 
 
 def run_view(stored: RunRow | RunDetails, states: Mapping[str, State] = MappingProxyType({})) -> RunView:

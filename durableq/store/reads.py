@@ -15,6 +15,7 @@ from durableq.model.run import FINAL, State
 from durableq.store import records
 from durableq.store.calls import Calls
 from durableq.store.records import HistoryEntry
+from durableq.words.ids import run_created_at_ms
 
 _FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u")
 
@@ -128,6 +129,18 @@ class Reads:
             page = await asyncio.gather(*(self.row(run_id) for run_id in newest[start : start + 100]))
             rows += [row for row in page if row is not None and row.function in known and row.state in wanted]
         return rows[:limit]
+
+    async def begun_after(self, function: str, from_ms: int, limit: int) -> list[tuple[str, bytes]]:
+        """The first runs of a function that were created from then on, and what each was given; those in hand are left out."""
+        key, read = self._calls.key, self._calls.read
+        indexes = [key(name, argument) for name, argument in _indexes(function, set(State))]
+        found = await asyncio.gather(
+            *(read("ZRANGEBYSCORE", index, from_ms, "+inf", "LIMIT", 0, limit) for index in indexes)
+        )
+        ids = sorted({raw.decode() for members in found for raw in members})
+        after = [run_id for run_id in ids if run_created_at_ms(run_id) >= from_ms][:limit]
+        inputs = await asyncio.gather(*(read("GET", key("input", run_id)) for run_id in after))
+        return [(run_id, given) for run_id, given in zip(after, inputs, strict=True) if given is not None]
 
     async def _index(self, name: str, argument: str, limit: int) -> list[str]:
         found = await self._calls.read("ZREVRANGE", self._calls.key(name, argument), 0, limit - 1)

@@ -62,6 +62,7 @@ def test_a_run_has_these_fields() -> None:
         "result": None,
         "error": None,
         "crashes": ["killed"],
+        "on_failure": None,
     }
 
 

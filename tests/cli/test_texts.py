@@ -130,6 +130,11 @@ def test_a_cancelled_run_says_by_what_even_if_it_never_started() -> None:
     assert not [line for line in lines if line.startswith("error")]
 
 
+def test_a_failed_run_names_the_run_of_its_on_failure() -> None:
+    run = replace(RUN, status="failed", error=ErrorView("Declined", "no"), on_failure="01HANDLER")
+    assert run_text(run, NOW_MS, None).splitlines()[-1] == "then      run 01HANDLER of its on_failure"
+
+
 def test_a_run_that_waits_for_much_says_how_much() -> None:
     waits = [replace(WAIT, id=f"w{number}") for number in range(7)]
     assert "status    waiting for 'w0', 'w1', 'w2', 'w3', 'w4' and 2 more" in lines_of(*waits)

@@ -95,6 +95,17 @@ def test_on_failure_is_executed_with_the_error(env: TestEnv) -> None:
     assert handler.event is not None
     assert (handler.event.data["run_id"], handler.result) == (run.id, "never paid")
     assert env.step("apologise").calls == 1
+    assert (env.run(run.id).on_failure, env.run(handler.id).on_failure) == (handler.id, "")
+
+
+def test_of_several_failures_each_names_its_own_handler(env: TestEnv) -> None:
+    for id in range(3):
+        env.send("order/placed", {"id": id})
+    env.run_to_end()
+    about = {handler.id: handler.event.data["run_id"] for handler in env.runs_of("order:on-failure") if handler.event}
+    named = {env.run(run.id).on_failure: run.id for run in env.runs_of("order")}
+    assert named == about
+    assert len(named) == 3
 
 
 def test_a_child_is_a_run_that_its_parent_names(env: TestEnv) -> None:
