@@ -356,15 +356,12 @@ class Conductor:
             self.touch()  # user code has cancelled it; what it does now may wait for this to land
 
     def _confirmed(self, ask: Ask, kind: MemoKind, blob: bytes, reply: Recorded) -> Memo:
-        """The memo that the reply is about: ours, unless somebody was first; then it is among the news, or was before."""
-        memos = self._replay.memos
+        # The news first: if somebody else has ended this wait before us, its memo is among them, or was before, and stays.
         if reply.news:
             self._replay.learn(reply.news)
         memo = Memo(reply.number, reply.at_ms, kind, blob)
-        if memos.learn(ask.key, memo):
-            return memo
-        known = memos.by_key[ask.key]
-        return known if known.number == reply.number else memo
+        self._replay.memos.learn(ask.key, memo)
+        return memo
 
     def _abandon(self, ask: Ask) -> None:
         """Record that user code cancelled this step, so that a replay neither executes nor awaits it again."""

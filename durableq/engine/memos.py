@@ -10,13 +10,7 @@ from __future__ import annotations
 
 from durableq.model.memo import Memo, MemoKind
 
-_WAITS = (
-    MemoKind.SLEEPING,
-    MemoKind.RETRYING,
-    MemoKind.AWAITING,
-    MemoKind.SIGNALLING,
-    MemoKind.INVOKING,
-)
+_WAITS = (MemoKind.SLEEPING, MemoKind.RETRYING)
 
 
 class Memos:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from durableq.engine import edge
 from durableq.engine.port import EventWait, NotYet
+from durableq.engine.settle import Settler
+from durableq.model.backoff import Backoff
 from durableq.model.event import Event
+from durableq.model.limits import Limits
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import AttemptFailed, Completed, Failed, Suspended
 from durableq.words import codec
@@ -365,6 +370,63 @@ def test_the_stores_clock_may_move_the_end_of_a_wait() -> None:
     assert world.memo("w").at_ms == pytest.approx((START_S + 12) * 1000, abs=50)
 
 
+def test_a_wait_that_an_earlier_turn_began_ends_when_it_was_to_end() -> None:
+    async def function(ctx: Any) -> Any:
+        async def nap_and_work() -> None:
+            await ctx.step.sleep("nap", "30m")
+            await ctx.step.run("slow", asyncio.sleep, 3600)
+
+        waited, _ = await asyncio.gather(ctx.step.wait_for_event("w", "a/b", timeout="1h"), nap_and_work())
+        return waited
+
+    world = World(function)
+    assert world.finish() is None
+    assert world.executions == 2
+    assert world.memo("w").at_ms == pytest.approx((START_S + 3600) * 1000, abs=50)
+
+
+def test_a_wait_that_is_still_pending_keeps_no_line_of_the_log_back() -> None:
+    async def function(ctx: Any) -> Any:
+        async def nap_and_tell() -> None:
+            await ctx.step.sleep("nap", "30m")
+            ctx.logger.info("slept")
+
+        await asyncio.gather(ctx.step.wait_for_event("w", "a/b", timeout="1h"), nap_and_tell())
+        ctx.logger.info("waited")
+
+    world = World(function)
+    world.finish()
+    assert world.executions == 3
+    assert world.log.events() == ["slept", "waited"]
+
+
+def test_what_a_thread_asks_for_at_the_last_moment_is_part_of_the_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, asked = threading.Event(), threading.Event()
+    turn, tell = Settler._turn, edge.tell_loop
+
+    def turn_of_settler(settler: Settler) -> None:
+        if settler._quiet == settler._needed - 2 and not ask.is_set():
+            ask.set()
+            assert asked.wait(10)
+        turn(settler)
+
+    def tell_loop(loop: asyncio.AbstractEventLoop, callback: Any, *args: Any) -> None:
+        tell(loop, callback, *args)
+        if ask.is_set():
+            asked.set()
+
+    monkeypatch.setattr(Settler, "_turn", turn_of_settler)
+    monkeypatch.setattr(edge, "tell_loop", tell_loop)
+
+    def late(ctx: Any) -> None:
+        ask.wait(10)
+        ctx.step.wait_for_event("w", "a/b", timeout="2h")
+
+    world = World(lambda ctx: ctx.parallel(lambda: ctx.step.sleep("nap", "1h"), lambda: late(ctx)))
+    assert world.one_turn() == Suspended()
+    assert sorted(call[0] for call in world.calls) == ["await_event", "suspend", "wait"]
+
+
 # --- Races and combinators.
 
 
@@ -538,8 +600,6 @@ async def _awaited(value: Any) -> Any:
 @pytest.mark.parametrize("option", ["retries", "timeout", "backoff"])
 @both
 def test_an_option_that_a_wait_has_no_use_for_is_refused(written: str, option: str) -> None:
-    from durableq.model.backoff import Backoff
-
     value: Any = {"retries": 1, "timeout": "5s", "backoff": Backoff.fixed("1s")}[option]
 
     def script(ctx: Any) -> Any:
@@ -587,8 +647,6 @@ def test_an_id_that_was_a_wait_and_is_another_step_now_is_refused() -> None:
 
 
 def test_a_wait_counts_as_a_step_of_the_run() -> None:
-    from durableq.model.limits import Limits
-
     async def function(ctx: Any) -> Any:
         for _ in range(3):
             await ctx.step.wait_for_event("w", "a/b", timeout=0)
