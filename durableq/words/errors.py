@@ -99,7 +99,9 @@ class InvokeError(RedisUnavailable):
     def __init__(self, reason: str, run_id: str, *, maybe_started: bool) -> None:
         self.run_id = run_id
         self.maybe_started = maybe_started
-        came_to = f"run {run_id} may have been started: its handle tells" if maybe_started else "the run was not started"
+        came_to = (
+            f"run {run_id} may have been started: its handle tells" if maybe_started else "the run was not started"
+        )
         super().__init__(f"{reason.rstrip('.')}; {came_to}")
 
 
