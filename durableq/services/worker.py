@@ -99,6 +99,7 @@ class Worker:
         self._tell = tell
         self._log = log
         self._calls = calls
+        self._bell_calls = bell_calls
         self._leases = Leases(calls)
         self._runs = runs or Runs(calls)
         self._in_hand = in_hand
@@ -262,6 +263,9 @@ class Worker:
         await asyncio.gather(*(loop.stop() for loop in loops))
         if self._leasing is not None:
             self._leasing.cancel()
+        if self._bell_calls is not self._calls:
+            # Its read that is under way would swallow the ring with which the lease is closed.
+            await self._bell_calls.link.close()
         if not self._lost:
             try:
                 async with asyncio.timeout(LEAVING_PATIENCE_S):
