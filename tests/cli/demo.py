@@ -55,6 +55,29 @@ async def asks(ctx: dq.Context) -> object:
     return None if answer is None else answer.data
 
 
+async def regrets(ctx: dq.Context) -> None:
+    """What follows when `orders` has failed."""
+
+
+MINE = "event.data.id == async.data.id"
+
+
+@app.function(
+    "orders",
+    triggers=[dq.EventTrigger("demo/order")],
+    retries=0,
+    cancel_on=[dq.CancelOn("demo/stop", if_=MINE, timeout="2h")],
+    timeouts=dq.Timeouts(finish="1d"),
+    on_failure=regrets,
+)
+async def orders(ctx: dq.Context) -> int:
+    """Waits for its payment, then for another function."""
+    paid = await ctx.step.wait_for_event("paid", "demo/paid", timeout="1h", if_=MINE)
+    if paid is None or not paid.data["numbers"]:
+        raise Declined("nothing was paid")
+    return await ctx.step.invoke("add", adds, data={"numbers": paid.data["numbers"]})
+
+
 @app.function("reports", triggers=[dq.CronTrigger("0 9 29 2 *", timezone="Europe/Paris", jitter="30s")])
 async def reports(ctx: dq.Context) -> None:
     """On a day that is no day of most years."""

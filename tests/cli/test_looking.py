@@ -98,6 +98,62 @@ def test_a_retry_is_shown_with_its_time_and_the_error_before(demo: Demo) -> None
     assert "Declined: no" in text
 
 
+def test_a_wait_is_shown_with_what_it_is_for_and_then_with_what_came(demo: Demo) -> None:
+    event_id = demo.send("demo/order", '{"id": 1}')
+    run_id = demo.run(event_id, "waiting")
+    assert re.search(
+        r"^  paid  wait_for_event  waiting  - +- +event demo/paid if event.data.id == async.data.id, until .* \(in \w+\)$",
+        demo.call("runs", "show", run_id).stdout,
+        re.M,
+    )
+    (wait,) = demo.said("runs", "show", run_id)["steps"]
+    assert (wait["status"], wait["awaited"]["event"], wait["awaited"]["run"]) == ("waiting", "demo/paid", None)
+
+    paid_id = demo.send("demo/paid", '{"id": 1, "numbers": [2, 3]}')
+    assert demo.run(event_id, "completed") == run_id
+    run = demo.said("runs", "show", run_id)
+    assert [step["status"] for step in run["steps"]] == ["completed", "completed"]
+    assert run["steps"][0]["result"]["id"] == paid_id
+    child = run["steps"][1]["awaited"]
+    assert (child["function"], child["status"], run["result"]) == ("demo/adds", "completed", 5)
+    assert demo.said("runs", "show", child["run"])["parent"] == run_id
+    text = demo.call("runs", "show", run_id).stdout
+    assert f"event demo/paid {paid_id}: " in text
+    assert f"run {child['run']} (demo/adds, completed): 5" in text
+    assert f"parent    run {run_id}, which invoked it" in demo.call("runs", "show", child["run"]).stdout
+
+
+def test_a_cancelled_run_is_listed_as_such_and_shown_with_what_cancelled_it(demo: Demo) -> None:
+    event_id = demo.send("demo/order", '{"id": 2}')
+    run_id = demo.run(event_id, "waiting")
+    demo.send("demo/stop", '{"id": 2}')
+    assert demo.run(event_id, "cancelled") == run_id
+    text = demo.call("runs", "show", run_id).stdout
+    assert "status    cancelled: event demo/stop (cancel_on)\n" in text
+    assert re.search(r"^  paid  wait_for_event  void ", text, re.M)
+    assert {row["status"] for row in demo.said("runs", "list", "--status", "cancelled")} == {"cancelled"}
+
+
+def test_a_failed_run_names_the_run_of_its_on_failure(demo: Demo) -> None:
+    event_id = demo.send("demo/order", '{"id": 3}')
+    demo.run(event_id, "waiting")
+    demo.send("demo/paid", '{"id": 3, "numbers": []}')
+    run_id = demo.run(event_id, "failed")
+    handler = until(lambda: demo.said("runs", "show", run_id)["on_failure"], "the run of on_failure")
+    assert demo.said("runs", "show", handler)["function"] == "demo/orders:on-failure"
+    assert demo.call("runs", "show", run_id).stdout.endswith(f"\nthen      run {handler} of its on_failure\n")
+
+
+def test_what_ends_a_functions_runs_is_listed_below_the_functions(demo: Demo) -> None:
+    line = (
+        "demo/orders: cancelled on demo/stop if event.data.id == async.data.id within 2h; cancelled unless it finishes "
+        "within 1d; a failure starts demo/orders:on-failure"
+    )
+    assert line in demo.call("functions").stdout.splitlines()
+    (view,) = [view for view in demo.said("functions") if view["id"] == "demo/orders"]
+    assert (view["finish_within_ms"], view["on_failure"]) == (86_400_000, "demo/orders:on-failure")
+
+
 def test_an_attempt_of_the_code_outside_steps_is_shown_with_its_error(demo: Demo) -> None:
     text = demo.shown("demo/raise", "waiting")
     assert "status    waiting for attempt 2 of the code outside its steps, " in text
