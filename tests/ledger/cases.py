@@ -25,6 +25,8 @@ LONG_S = 3600.0
 """A timeout that no run of the ledger lives to see: one that is not answered is stuck."""
 AT_ONCE = -1.0
 """In the same call as what starts the run."""
+AHEAD = -2.0
+"""In that call, but before it: it is not for the run."""
 
 WAITING = ("event", "event", "ranged", "loop", "signal", "invoke", "race")
 """Programs that wait, the most usual twice."""
@@ -36,7 +38,7 @@ class Deed:
 
     what: str
     after_s: float
-    """After its case was started; AT_ONCE with it."""
+    """After its case was started; AT_ONCE with it, AHEAD just before."""
     mark: str = ""
     fail: bool = False
     again: bool = False
@@ -127,6 +129,13 @@ def answered_twice(number: int, chance: Random) -> Case:
     return case
 
 
+def too_early(number: int, chance: Random) -> Case:
+    case = _case(number, chance, chance.choice(("event", "ranged", "loop", "race")))
+    case.deeds = [Deed(CANCEL_EVENT, AHEAD), Deed(ANSWER, AHEAD, f"{number}.early")]
+    _answers(case, _some_time(chance))
+    return case
+
+
 def failed(number: int, chance: Random) -> Case:
     case = _case(number, chance)
     _answers(case, _some_time(chance), fail=True)
@@ -147,7 +156,9 @@ def cancelled_by_command(number: int, chance: Random) -> Case:
 
 
 def left_alone(number: int, chance: Random) -> Case:
-    return _case(number, chance, timeout_s=chance.uniform(0.1, 6))
+    case = _case(number, chance, timeout_s=chance.uniform(0.1, 6))
+    case.data["nap"] *= chance.choice((0.5, 1, 2))
+    return case
 
 
 def child_cancelled(number: int, chance: Random) -> Case:
@@ -170,9 +181,10 @@ def hurried(number: int, chance: Random) -> Case:
 
 
 def contended(number: int, chance: Random) -> Case:
-    """An answer, a cancel and a timeout, all about the same moment."""
+    """An answer, a cancel and a timeout or the sleep of a race, all about the same moment."""
     at_s = chance.uniform(0.2, 4)
     case = _case(number, chance, timeout_s=chance.choice((LONG_S, at_s)))
+    case.data["nap"] = at_s
     _answers(case, max(0.0, at_s + chance.uniform(-0.1, 0.1)))
     case.deeds.append(Deed(chance.choice((CANCEL_EVENT, CANCEL)), max(0.0, at_s + chance.uniform(-0.05, 0.05))))
     return case
@@ -194,6 +206,7 @@ Plan = Callable[[int, Random], Case]
 PLANS: dict[str, tuple[Plan, float]] = {
     "answered": (answered, 30),
     "answered twice": (answered_twice, 10),
+    "too early": (too_early, 5),
     "failed": (failed, 8),
     "cancelled": (cancelled, 18),
     "cancelled by command": (cancelled_by_command, 0.3),

@@ -75,7 +75,7 @@ class Driver:
         try:
             runs = await self._start(case)
             began_s = time.monotonic()
-            later = [deed for deed in case.deeds if deed.after_s != cases.AT_ONCE or case.outside]
+            later = [deed for deed in case.deeds if deed.after_s >= 0 or case.outside]
             async with asyncio.TaskGroup() as tasks:
                 for deed in later:
                     tasks.create_task(self._do(case, deed, runs, began_s))
@@ -96,11 +96,13 @@ class Driver:
             for deed in at_once:
                 deed.after_s = 0.0
             at_once = []
-        for deed in at_once:
+        ahead = [deed for deed in case.deeds if deed.after_s == cases.AHEAD]
+        for deed in (*ahead, *at_once):
             deed.began_ms = now_ms()
-            events += self._events_of(case, deed)
-        await self._send(events)
-        for deed in at_once:
+        before = [event for deed in ahead for event in self._events_of(case, deed)]
+        after = [event for deed in at_once for event in self._events_of(case, deed)]
+        await self._send([*before, *events, *after])
+        for deed in (*ahead, *at_once):
             deed.ended_ms = now_ms()
         case.entries = [await self._entries.of(trigger) for trigger in triggers]
         case.runs = [run_id_of(entry, f"{APP_ID}/{case.program}", 0) for entry in case.entries]
@@ -182,18 +184,22 @@ class Driver:
                     await asyncio.sleep(PAUSE_S)
 
     async def _command(self, deed: Deed, runs: list[str]) -> None:
-        """By the command line."""
-        async with self._commands:
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                *("runs", "cancel", *runs, "--redis-url", self._stage.server.url, "--json"),
-                cwd=REPOSITORY,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            output, _ = await process.communicate()
+        """By the command line. One that Redis did not answer is given again."""
+        said = "not reachable"
+        while "not reachable" in said or "did not answer" in said:
+            async with self._commands:
+                process = await asyncio.create_subprocess_exec(
+                    *COMMAND,
+                    *("runs", "cancel", *runs, "--redis-url", self._stage.server.url),
+                    cwd=REPOSITORY,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                )
+                output, _ = await process.communicate()
+            said = output.decode()
+            deed.unsure += process.returncode != 0
         for run_id in runs:
-            deed.outcomes[run_id] = "by command" if process.returncode == 0 else f"command: {output.decode()[-300:]}"
+            deed.outcomes[run_id] = "by command" if process.returncode == 0 else f"command: {said[-300:]}"
 
     async def _children_have_begun(self, case: Case, runs: list[str]) -> bool:
         """Wait for them, since what is sent to one that is not there yet is not for it. False: there are none."""
@@ -220,7 +226,7 @@ class Driver:
         handle = self._client.handle(run_id)
         while run_id not in case.results:
             try:
-                case.results[run_id] = await handle.result(timeout=300)
+                case.results[run_id] = await handle.result(timeout=120)
             except dq.RunFailed as error:
                 case.results[run_id] = f"failed {error.name}"
             except dq.RunCancelled:
