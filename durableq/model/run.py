@@ -12,7 +12,8 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
 
  1. A run's state is exactly one of State, kept in its hash; final states never change.                (every script)
  2. RUNNING  <=> the run is in held(lease) of the lease in its hash, which is in `leases` or `dead`.     (claim, free)
- 3. QUEUED   <=> the run is in ready(function), or in suspects(app) after two deaths.         (route, fire, free, release)
+ 3. QUEUED   <=> the run is in ready(function), or in its lane and gated(function) if it has gates, or in suspects(app) after
+    two deaths.                                                                           (route, fire, free, release)
  4. WAITING  <=> the run is in waiting(function), and a timer of a wait, delay or backoff of it exists, or a result newer than
     it has seen has already made it ready. No state is reached in which nothing will ever move the run.   (suspend, retry)
  5. A final run is in done(function, state), in no queue and no held set; what hangs on it (timers, filed entries, signals,
@@ -52,6 +53,18 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
     of a failed run are.                                                                               (cancel, sweep)
 23. System events are written by the script that ends or creates a run, once, of the sorts in meta's `echo`; never about the
     end of a run that an end event started, nor of what such a run invokes.                                      (echo)
+24. slots(pool) has exactly the runs whose `h` names the pool, and those that a lease is still leaving. `h` is of runs in hand, or
+    is what a begun run keeps until its end (`r`, `z`); a final run has none.             (claim, let_go, cancel, free_leaving)
+25. A claim takes a slot only while the pool has fewer runs than the number that the newest deployment gives the function.
+    A singleton's pool has one.                                                                                  (claim)
+26. A lane that has runs is open, in lanes(function), or parked at a gate. While a gate has room and lanes of a function are
+    parked at it, an open lane of the function has that gate, or a timer `T` or `G` will open one.     (claim, let_go, fire)
+27. A function with open lanes is in work(app), as `function*`, unless it is paused.                     (offer, claim, pause)
+28. Within any `period` of a rate limit's key at most `limit` triggers are admitted; of an idempotency key one within its time.
+    What is not admitted has taken no token, and leaves a record.                                          (admit_run)
+29. A debounce that is pending has its timer, and is the newest event of its key since it began; a batch that is open has its
+    timer, and its text is every event of its key since then. Each event is in one.             (hold_back, close_batch, fire)
+30. lock(key) names the run that was last admitted under a singleton's key, if that is not final.           (admit_run, end_flow)
 
 When adding a transition: add its row here, its script in store/lua with a header that names the same row, its verb in
 store, its row in the model test (tests/store/machine.py), and what dies with it to the invariants above.
@@ -109,6 +122,7 @@ TRANSITIONS: Final = (
     Transition(ABSENT, "tick_cron", (Q,), "a tick of a cron trigger starts it"),
     Transition(ABSENT, "invoke_runs", (Q,), "another run invokes it, and waits"),
     Transition(ABSENT, "start_runs", (Q,), "somebody outside invokes it"),
+    Transition(ABSENT, "fire_timers", (Q, W), "a debounce fires, or a batch is due"),
     Transition(Q, "claim_runs", (R,), "a child takes it under its lease; the epoch grows"),
     Transition(R, "record_steps", (R,), "a step's result or error, first write wins"),
     Transition(R, "record_waits", (R,), "a sleep or a retry's delay begins while the run stays in hand"),

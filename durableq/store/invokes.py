@@ -51,14 +51,14 @@ class Invokes:
         reply = await self._calls.run("invoke_runs", lease, *chain.from_iterable(writes))
         return await begun_all(self._calls, reply, writes)
 
-    async def start_runs(self, client: str, runs: Sequence[NewRun], within_s: float | None = None) -> list[bool]:
-        """Per run whether it is there; False: its function is not registered. `client`, if not "", is told their ends.
+    async def start_runs(self, client: str, runs: Sequence[NewRun], within_s: float | None = None) -> list[bool | str]:
+        """Per run whether it is there; False: its function is not registered; or why flow control has left it out. `client`, if not "", is told their ends.
 
         Raises QueueFull, or Unavailable after `within_s`.
         """
         future = self._calls.run("start_runs", client, *chain.from_iterable(runs))
         replies = await (future if within_s is None else self._calls.link.within(within_s, future))
-        return [reply == b"" for reply in replies]
+        return [_started(reply.decode()) for reply in replies]
 
     async def watch_runs(
         self, client: str, runs: Sequence[str], within_s: float | None = None
@@ -70,3 +70,7 @@ class Invokes:
         future = self._calls.run("watch_runs", client, *runs)
         replies = await (future if within_s is None else self._calls.link.within(within_s, future))
         return [found(reply) for reply in replies]
+
+
+def _started(reply: str) -> bool | str:
+    return reply.removeprefix("SKIPPED ") if reply.startswith("SKIPPED ") else reply == ""

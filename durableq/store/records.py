@@ -20,9 +20,12 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     p  place in the stream, if no event started it   invoke, tick
     k  what its end has to do besides: l listeners,  route, claim, invoke, watch
        p parent, s silent, i silent about invokes,
-       t timeouts, w watchers
+       t timeouts, w watchers, c slots or a lock
     u  parent: run and step key                      invoke
     y  due time of a delayed start with timeouts     route
+    j  place, priority, gates: what a claim needs    route, claim
+    h  slots that it has                             claim, suspend, retry, finish, release, free, cancel
+    z  the key of its singleton                      route
 
 A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something
 from outside ends (kinds v, g, i), where `filed` says where it is filed, and `number at_ms kind+size note+blob` of what a

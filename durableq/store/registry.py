@@ -28,11 +28,14 @@ class Registry:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def register_app(self, app: str, release: str, functions: Mapping[str, bytes]) -> Registered:
+    async def register_app(
+        self, app: str, release: str, functions: Mapping[str, bytes], numbers: Mapping[str, str] | None = None
+    ) -> Registered:
         """Make a deployment known. If it is the newest, its functions become the app's: with their timeouts, and the system
-        events that they listen to; and their cron triggers tick.
+        events that they listen to, and the numbers of their flow control (by function id); and their cron triggers tick.
         """
-        items = {**crons_of(functions), **timeouts_of(functions), **echo_of(functions), **functions}
+        flow = {f"{function} ~": text.encode() for function, text in (numbers or {}).items()}
+        items = {**crons_of(functions), **timeouts_of(functions), **echo_of(functions), **flow, **functions}
         version, number, newest = await self._calls.run(
             "register_app", app, release, *chain.from_iterable(items.items())
         )

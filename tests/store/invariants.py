@@ -15,18 +15,21 @@ from typing import Any
 from durableq.model.run import DEATHS_BEFORE_ALONE, FINAL, State
 from durableq.store.calls import Calls
 from durableq.store.keys import BY_NAME
+from tests.store.flowing import flow_violations, lane_of
 from tests.store.stored import Stored, read_stored
 
 STATES = {state.value for state in State}
 FINALS = {state.value for state in FINAL}
-RUN_FIELDS = set("sfcbelnqadmtxopkuy")
+RUN_FIELDS = set("sfcbelnqadmtxopkuyjhz")
 OF_A_RUN = ("input", "steps", "history", "news", "output", "listens", "watchers")
-OF_A_LEASE = ("lease", "held", "inbox")
-OF_AN_APP = ("functions", "deployments", "absent", "timeouts")
+OF_A_LEASE = ("lease", "held", "inbox", "leaving")
+OF_AN_APP = ("functions", "deployments", "absent", "timeouts", "flow", "paused", "skipped")
 OF_A_NAME = ("recent", "post")
-EXPIRES = ("seen", "answer", "answers")
+EXPIRES = ("seen", "answer", "answers", "once", "rate", "tat")
 OF_NO_WAIT = "dbf"
 """Timers of a run, not of a step: a delayed start or backoff, and by when to begin and to finish."""
+OF_FLOW = "TGDBX"
+"""Timers of flow control: of a gate, a function, a debounce, a batch, a displaced run."""
 BELLS = ("event_bell", "timer_bell", "bell")
 
 
@@ -52,6 +55,7 @@ def violations(stored: Stored) -> list[str]:
         *_waits_are_filed(stored),
         *_names_count_what_is_filed(stored),
         *_posts_are_counted(stored),
+        *flow_violations(stored),
     ]
 
 
@@ -154,11 +158,12 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
         places = {
             "held": bool(holders[run]),
             "ready": run in stored.of("ready", function),
+            "lane": run in stored.of("lane", lane_of(v)) and run in stored.of("gated", function),
             "suspects": run in stored.of("suspects", function.partition("/")[0]),
             "waiting": run in stored.of("waiting", function),
             **{f"done {final}": run in stored.of("done", f"{function}:{final}") for final in sorted(FINALS)},
         }
-        due = {"q": "suspects" if suspect else "ready", "r": "held", "w": "waiting"}.get(state, f"done {state}")
+        due = {"q": "suspects" if suspect else "lane" if "j" in v else "ready", "r": "held", "w": "waiting"}.get(state, f"done {state}")
         found = [place for place, there in places.items() if there]
         if found != [due]:
             number = {"r": 2, "q": 3, "w": 4}.get(state, 5)
@@ -202,6 +207,8 @@ def _timers_belong_to_somebody(stored: Stored) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for timer in stored.of("timers"):
         kind, run, *rest = timer.split(" ")
+        if kind in OF_FLOW:
+            continue
         counts[run] += kind not in "bf"
         v = stored.of("run", run)
         if not v:

@@ -18,6 +18,7 @@ from durableq.store.calls import Calls
 from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons
 from durableq.store.events import Decision, Events, NewEvent
+from durableq.store.flow import Flow
 from durableq.store.invokes import Invokes
 from durableq.store.keys import Keys
 from durableq.store.leases import Leases
@@ -99,6 +100,7 @@ class Shard:
         self.crons = Crons(self.calls)
         self.waits, self.signals = Waits(self.calls), Signals(self.calls)
         self.invokes, self.cancels = Invokes(self.calls), Cancels(self.calls)
+        self.flow = Flow(self.calls)
         self._events = 0
         self._claims: dict[str, int] = {}
 
@@ -147,14 +149,16 @@ class Shard:
         self._events += count
         return await self.events.send_events(events)
 
-    async def route(self, entries: list[str], functions: list[str], due_at_ms: int = 0) -> list[str]:
-        """Start a run of functions[i] for entries[i]. Returns their ids."""
+    async def route(
+        self, entries: list[str], functions: list[str], due_at_ms: int = 0, details: list[bytes] | None = None
+    ) -> list[str]:
+        """Start a run of functions[i] for entries[i], with details[i]. Returns their ids."""
         backlog = await self.events.unrouted(1)
         names = int(await self.command("HGET", self.key("meta"), "names") or 0)
         ids = [run_id(entry, function, 0) for entry, function in zip(entries, functions, strict=True)]
         decisions = [
-            Decision("run", entry, run, function, due_at_ms)
-            for entry, run, function in zip(entries, ids, functions, strict=True)
+            Decision("run", entry, run, function, due_at_ms, detail)
+            for entry, run, function, detail in zip(entries, ids, functions, details or [b""] * len(ids), strict=True)
         ]
         await self.events.route_events(
             backlog.cursor, entries[-1], backlog.registry, len(entries), decisions, trim_above=100_000, names=names

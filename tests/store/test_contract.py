@@ -16,6 +16,7 @@ from durableq.store.calls import Calls
 from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons, CronToLookAt, Settled, TickWrite
 from durableq.store.events import Decision, Events, NewEvent
+from durableq.store.flow import Flow
 from durableq.store.invokes import Invokes, InvokeWrite, NewRun
 from durableq.store.keys import KEYS
 from durableq.store.leases import Leases
@@ -94,6 +95,8 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "finish_runs": (lambda c: Runs(c).finish_runs("l", [FinishWrite("r", 1, "c", b"")] * 2, 1, 1), ANSWERED),
     "release_runs": (lambda c: Runs(c).release_runs("l", [ReleaseWrite("r", 1)] * 2), ANSWERED),
     "release_strangers": (lambda c: Runs(c).release_strangers("l", 1, ["r", "s"]), [0, [], []]),
+    "free_slots": (lambda c: Flow(c).free_slots("l", ["r", "s"]), 2),
+    "pause_functions": (lambda c: Flow(c).pause_functions(["a/f", "a/g"], "wait"), [1, b"NO_FUNCTION"]),
     "note_doing": (lambda c: Runs(c).note_doing("l", "step"), 1),
     "fire_timers": (lambda c: Timers(c).fire_timers(), [0, 0, -1]),
     "read_crons": (lambda c: Crons(c).read_crons(10), [0, -1, [[b"a/f k", b"", 0]]]),

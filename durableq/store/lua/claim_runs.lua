@@ -1,7 +1,8 @@
 -- claim_runs: take ready runs under a lease, functions in turn, oldest first.
 -- transition: QUEUED -> RUNNING
--- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app), timers, timer_bell
+-- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app), timers, timer_bell, paused(app), flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
 -- include: alive, app_of, ring_timers
+-- rarely: claim_lanes, has_room, hold_alone, is_paused
 -- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
@@ -11,10 +12,12 @@
 -- At the first claim of a run the time by which it must end begins, if its function has one (the lease says so).
 -- The same (lease, number) returns the same runs, so a lost reply loses none. A claim that finds nothing writes nothing.
 -- A run that saw two deaths of its worker is claimed only by a child that claims nothing else (`alone` 1, and nothing held).
+-- `work` names a function with plain runs, and, with a star behind it, one with open lanes (decision 013). A paused function is passed over.
 -- Of the functions with ready runs at most 10 are visited, the longest unserved first; each gets a fair share of the room.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local known = redis.call('HMGET', lease(lease_id), 'claim', 'claimed', 'alone')
-local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts')
+local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts', 'paused')
+local pausing = counts[4] and counts[4] ~= '0'
 local unrouted = (counts[1] ~= counts[2] or counts[3] and counts[3] ~= '0') and 1 or 0
 
 -- What a run is counted with besides its input, memos and output: its keys and fields.
@@ -57,10 +60,10 @@ local function end_by(id, finish_ms)
   redis.call('HSET', run(id), 'k', (redis.call('HGET', run(id), 'k') or '') .. 't')
   earliest = math.min(earliest or now + finish_ms, now + finish_ms)
 end
--- finish_ms: '1' where the function has none.
+-- finish_ms: '1' where the function has none. Returns whether it was taken.
 local function take(id, finish_ms)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
-  if v[1] ~= 'q' then return end
+  if v[1] ~= 'q' then return false end
   local epoch = tonumber(v[2] or 0) + 1
   local epoch_text = string.format('%d', epoch)
   local given = redis.call('GET', input(id))
@@ -75,10 +78,11 @@ local function take(id, finish_ms)
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch_text
   runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
+  return true
 end
 local function remember_claim()
-  if #members == 0 then return end
   if earliest then ring_timers(earliest) end
+  if #members == 0 then return end
   redis.call('SADD', held(lease_id), unpack(members))
   redis.call('HSET', lease(lease_id), 'claim', number, 'claimed', table.concat(claimed, ' '))
 end
@@ -87,22 +91,25 @@ if known[3] then return {now, 1, skip, unrouted, runs} end
 
 local function suspect_of(app)
   for _, id in ipairs(redis.call('ZRANGE', suspects(app), 0, 99)) do
-    local fn = redis.call('HGET', run(id), 'f')
-    local finish_ms = fn and redis.call('HGET', lease(lease_id), 'f:' .. fn)
-    if finish_ms then return id, finish_ms end
+    local v = redis.call('HMGET', run(id), 'f', 'j')
+    local finish_ms = v[1] and redis.call('HGET', lease(lease_id), 'f:' .. v[1])
+    if finish_ms and not (pausing and is_paused(v[1])) then
+      if not v[2] or has_room(v[1], v[2]) then return id, finish_ms, v[2] end
+    end
   end
 end
 
 local suspected = 0
 for i = 1, ITEMS do
   local app = item(i)
-  local suspect, finish_ms
-  if redis.call('EXISTS', suspects(app)) == 1 then suspect, finish_ms = suspect_of(app) end
+  local suspect, finish_ms, gates
+  if redis.call('EXISTS', suspects(app)) == 1 then suspect, finish_ms, gates = suspect_of(app) end
   if suspect then
     suspected = 1
     if alone == 1 and redis.call('EXISTS', held(lease_id)) == 0 then
       redis.call('ZREM', suspects(app), suspect)
       take(suspect, finish_ms)
+      if gates then hold_alone(suspect, gates) end
       if #members == 1 then redis.call('HSET', lease(lease_id), 'alone', suspect) end
       remember_claim()
       return {now, 1, skip, unrouted, runs}
@@ -118,10 +125,13 @@ for i = 1, ITEMS do
   if #names == 100 then more = skip + 100 end
   if #names > 0 then
     local fields = {}
-    for j, fn in ipairs(names) do fields[j] = 'f:' .. fn end
+    for j, fn in ipairs(names) do fields[j] = 'f:' .. (string.byte(fn, -1) == 42 and string.sub(fn, 1, -2) or fn) end
     local mine = redis.call('HMGET', lease(lease_id), unpack(fields))
     for j, fn in ipairs(names) do
-      if mine[j] then
+      if mine[j] and pausing and is_paused(string.match(fn, '^[^*]+')) then
+        -- What is made ready meanwhile puts it back here; resume does in any case.
+        redis.call('ZREM', work(app), fn)
+      elseif mine[j] then
         finishing[fn] = mine[j]
         if #serving < 10 then serving[#serving + 1] = fn else beyond[#beyond + 1] = fn end
       end
@@ -138,12 +148,27 @@ local function to_the_end(fn)
   redis.call('ZADD', work(app), turns[app], fn)
 end
 
-local left = room
-while #serving > 0 and left > 0 do
+local left, visits = room, 200
+local function serve_lanes(fn, share)
+  local bare = string.sub(fn, 1, -2)
+  local _, due, visited = claim_lanes(bare, share, function(id) return take(id, finishing[fn]) end, {})
+  visits = visits - math.max(1, visited)
+  if due then earliest = math.min(earliest or due, due) end
+  return redis.call('EXISTS', lanes(bare)) == 1
+end
+while #serving > 0 and left > 0 and visits > 0 do
   local still = {}
   for j, fn in ipairs(serving) do
     local share = math.ceil(left / (#serving - j + 1))
-    if share > 0 then
+    if share > 0 and string.byte(fn, -1) == 42 then
+      if serve_lanes(fn, share) then
+        still[#still + 1] = fn
+        to_the_end(fn)
+      else
+        redis.call('ZREM', work(app_of(fn)), fn)
+      end
+      left = room - #members
+    elseif share > 0 then
       local popped = redis.call('ZPOPMIN', ready(fn), share)
       for k = 1, #popped, 2 do take(popped[k], finishing[fn]) end
       left = room - #members

@@ -1,5 +1,5 @@
 -- count_work: what is left to do now for children that have these leases: events to route and deliver, runs to claim, runs in hand.
--- keys: meta, lease(lease), held(lease), ready(function), suspects(app), run(id), timers
+-- keys: meta, lease(lease), held(lease), ready(function), suspects(app), run(id), timers, gated(function), lanes(function)
 -- include: app_of
 -- items: lease_id:str
 -- returns: events that wait to be routed, runs ready for functions of the leases, runs held by them, timers that are due, events to deliver to waits
@@ -14,7 +14,7 @@ for i = 1, ITEMS do
     local fn = string.match(field, '^f:(.+)')
     if fn and not mine[fn] then
       mine[fn], apps[app_of(fn)] = true, true
-      ready_runs = ready_runs + redis.call('ZCARD', ready(fn))
+      ready_runs = ready_runs + redis.call('ZCARD', ready(fn)) + (redis.call('EXISTS', lanes(fn)) == 1 and redis.call('ZCARD', gated(fn)) or 0)
     end
   end
 end

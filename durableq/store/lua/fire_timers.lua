@@ -1,12 +1,14 @@
 -- fire_timers: perform the effect of timers that are due.
--- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
+-- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT, ABSENT -> QUEUED, ABSENT -> WAITING
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), listens(id), names, echoes, flow(app), paused(app), once(key), rate(key), skips(function), skipped(app), debounce(key), batch(key), batching(key), tat(key)
+-- rarely: fire_flow
 -- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
 -- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by). It leaves the set here, with its effect;
 -- of a final run it has none, but that the wait is swept (void_wait). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
+-- Capitals are flow control's: `T gate function` a throttle opens, `G function` its numbers have changed, `D key` a debounce, `B key` a batch, `X run` a run displaced by a singleton.
 -- Called by any number of schedulers: who comes second finds the timers gone.
 local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, limit)
 local touched, ended, kept_bytes = {}, {}, 0
@@ -45,12 +47,21 @@ local function fire_other(timer, kind, id, key)
   return true
 end
 
+-- The timers of flow control (decisions 013, 014): capitals.
+local function cancel(id, why)
+  local v = look_at(id)
+  if v.living then kept_bytes = kept_bytes + cancel_run(id, v, why, ended, touched) end
+end
+
 local OTHER = {b = true, f = true, v = true, g = true, i = true}
 for _, timer in ipairs(due) do
   local kind, id, key = string.match(timer, '^(%a) (%S+) ?(.*)$')
-  if not OTHER[kind] or not fire_other(timer, kind, id, key) then
+  if string.byte(kind) < 97 then
     redis.call('ZREM', timers, timer)
-    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't')
+    fire_flow(kind, id, key, touched, cancel)
+  elseif not OTHER[kind] or not fire_other(timer, kind, id, key) then
+    redis.call('ZREM', timers, timer)
+    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j')
     local state = v[1]
     if state == 'q' or state == 'r' or state == 'w' then
       local left = math.max(0, tonumber(v[7] or 1) - 1)
@@ -74,7 +85,7 @@ for _, timer in ipairs(due) do
       if state == 'w' and (ends_turn or left == 0) then
         redis.call('ZREM', waiting(v[2]), id)
         if v[6] then redis.call('HDEL', run(id), 'd') end
-        queue_run(id, v[2], v[3], nil, touched)
+        queue_run(id, v[2], v[3], nil, touched, v[8])
       end
     end
   end

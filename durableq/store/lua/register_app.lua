@@ -1,11 +1,12 @@
 -- register_app: make a deployment of an app known, and its functions the app's if it is the newest one.
--- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell, crons, cron(trigger), started(trigger), timer_bell, timeouts(app), echoes
+-- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell, crons, cron(trigger), started(trigger), timer_bell, timeouts(app), echoes, flow(app), timers
 -- include: give_number, drop_crons, set_echo
 -- args: app:str, release:str
 -- items: name:str, blob:bytes
 -- returns: registry version, the deployment's number, 1 if it is the newest
 -- A deployment is numbered when first seen, so a restart of an old one changes nothing. Functions that the newest one
 -- lacks stay, listed as absent, until retire_functions finds no worker that has them; so do their cron triggers.
+-- An item 'function ~' has the numbers of its flow control, which hold at once; others than before set a timer that opens what they let pass (decision 013).
 -- An item 'function !' has its timeouts, 'start_ms finish_ms', which hold at once for what is queued or begun; the item ' !' the sorts of system
 -- events that triggers and cancel_on of this app ask for.
 -- An item whose name is 'function key' is a cron trigger of that function, with its spec. One that was there keeps where its ticks
@@ -19,11 +20,20 @@ end
 redis.call('SADD', apps, app)
 local changed = false
 if number == newest then
-  local present, scheduled, look, limited = {}, {}, false, {}
+  local present, scheduled, look, limited, flowing = {}, {}, false, {}, {}
+  local function renumber(of, numbers)
+    if numbers then redis.call('HSET', flow(app), of, numbers) else redis.call('HDEL', flow(app), of) end
+    redis.call('ZADD', timers, now, 'G ' .. app .. '/' .. of)
+    look = true
+  end
   for i = 1, ITEMS do
     local name, blob = item(i)
     if name == ' !' then
       set_echo(app, blob)
+    elseif string.sub(name, -2) == ' ~' then
+      local of = string.sub(name, 1, -3)
+      flowing[of] = true
+      if redis.call('HGET', flow(app), of) ~= blob then renumber(of, blob) end
     elseif string.sub(name, -2) == ' !' then
       local of = string.sub(name, 1, -3)
       limited[of] = true
@@ -49,6 +59,9 @@ if number == newest then
   end
   for _, of in ipairs(redis.call('HKEYS', timeouts(app))) do
     if present[app .. '/' .. of] and not limited[of] then redis.call('HDEL', timeouts(app), of) end
+  end
+  for _, of in ipairs(redis.call('HKEYS', flow(app))) do
+    if present[app .. '/' .. of] and not flowing[of] then renumber(of, nil) end
   end
   drop_crons(function(fn, trigger) return present[fn] and not scheduled[trigger] end)
   if look then redis.call('XADD', timer_bell, 'MAXLEN', 1, '*', 'e', '1') end

@@ -1,7 +1,8 @@
 -- release_runs: give runs back unworked, at the place in their queue where they were.
 -- transition: RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app)
+-- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool)
 -- include: alive, holds, queue_run, offer, end_alone
+-- rarely: end_hold
 -- args: lease_id:str
 -- items: id:str, epoch:int
 -- returns: server time in ms, then per item '' or STALE
@@ -10,14 +11,15 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local replies, touched = {}, {}
 for i = 1, ITEMS do
   local id, epoch = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'c', 'x', 'o')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'c', 'x', 'o', 'h', 'j')
   if not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
     redis.call('HDEL', run(id), 'l', 'o')
     if v[7] then redis.call('UNLINK', news(id)) end
     redis.call('SREM', held(lease_id), id)
-    queue_run(id, v[4], v[5], v[6], touched)
+    if v[8] then end_hold(id, v[4], v[8], touched) end
+    queue_run(id, v[4], v[5], v[6], touched, v[9])
     end_alone(lease_id, v[6])
     replies[i] = ''
   end

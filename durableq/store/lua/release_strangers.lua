@@ -1,7 +1,8 @@
 -- release_strangers: give back what the lease holds in Redis but its child does not know of, since a reply was lost.
 -- transition: RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app)
+-- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), leaving(lease)
 -- include: alive, queue_run, offer
+-- rarely: end_hold, free_leaving
 -- args: lease_id:str, limit:int, number:int
 -- items: id:str
 -- returns: server time in ms, the runs given back, the runs that the child names but the lease does not hold
@@ -17,16 +18,21 @@ for _, id in ipairs(redis.call('SMEMBERS', held(lease_id))) do
   if mine[id] then
     mine[id] = nil
   elseif #released < limit then
-    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'o')
+    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'o', 'h', 'j')
     if v[1] == 'r' and v[2] == lease_id then
       redis.call('HDEL', run(id), 'l', 'o')
       if v[6] then redis.call('UNLINK', news(id)) end
-      queue_run(id, v[3], v[4], v[5], touched)
+      if v[7] then end_hold(id, v[3], v[7], touched) end
+      queue_run(id, v[3], v[4], v[5], touched, v[8])
       released[#released + 1] = id
       if redis.call('HGET', lease(lease_id), 'alone') == id then redis.call('HDEL', lease(lease_id), 'alone', 'doing') end
     end
     redis.call('SREM', held(lease_id), id)
   end
+end
+-- Of runs that were cancelled in hand the child names those whose bodies have not ended.
+for i, id in ipairs(redis.call('HKEYS', leaving(lease_id))) do
+  if not mine[id] and i <= limit then free_leaving(lease_id, id, touched) end
 end
 for id in pairs(mine) do lost[#lost + 1] = id end
 offer(touched)

@@ -1,5 +1,5 @@
 -- retire_functions: forget functions that the newest deployment lacks and no living worker has had for some time.
--- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults, crons, cron(trigger), started(trigger), timeouts(app)
+-- keys: meta, apps, functions(app), absent(app), leases, lease(lease), faults, crons, cron(trigger), started(trigger), timeouts(app), flow(app), paused(app), skips(function), skipped(app)
 -- include: has_worker, drop_crons
 -- args: after_ms:int, only:str
 -- returns: the full ids of the functions retired
@@ -17,6 +17,12 @@ for _, app in ipairs(only == '' and redis.call('SMEMBERS', apps) or {only}) do
       redis.call('HDEL', functions(app), name)
       redis.call('HDEL', faults, app .. '/' .. name)
       redis.call('HDEL', timeouts(app), name)
+      redis.call('HDEL', flow(app), name)
+      if redis.call('HDEL', paused(app), name) == 1 then redis.call('HINCRBY', meta, 'paused', -1) end
+      redis.call('UNLINK', skips(app .. '/' .. name))
+      for _, field in ipairs(redis.call('HKEYS', skipped(app))) do
+        if string.match(field, '^%S+') == name then redis.call('HDEL', skipped(app), field) end
+      end
       retired[#retired + 1] = app .. '/' .. name
       gone[app .. '/' .. name] = true
     end

@@ -1,21 +1,21 @@
 -- route_events: create the runs that the entries (after, upto] start, and move the cursor from after to upto.
 -- transition: ABSENT -> QUEUED, ABSENT -> WAITING
 -- include: app_of, offer, ring_timers
--- rarely: note_fault, dress_run
+-- rarely: note_fault, dress_run, admit_run, is_paused, note_skip
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id)
+-- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key)
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor, entries posted for waits
 -- errors: QUEUE_FULL when Redis is nearly out of memory, CURSOR_MOVED when somebody else has routed or the entries are others, REGISTRY_CHANGED when the decisions rest on old functions, NAMES_CHANGED when something waits for a name that the caller does not know of, DELIVERIES_BEHIND when 1,000 entries, or 64 MB of them, wait to be delivered already
--- An item of kind 'run' starts a run of fn, with what its declaration asks for in detail (dress_run); 'event' says what an entry stands for that is
+-- An item of kind 'run' starts a run of fn, with what its declaration asks for in detail (dress_run; with flow control, which begins with '@', admit_run); 'event' says what an entry stands for that is
 -- only a reference (a system event); 'heard' names an event that something may wait for, in fn, and in detail the buckets where it would be filed:
 -- the entry goes into the name's buffer, and is posted if there is such a bucket. 'aside' sets the entry aside with the reason in detail; 'fault' notes that a
 -- trigger of fn could not be evaluated, with the reason in detail. heard_items is how many are 'heard'.
 -- about: the names of all these entries, each between newlines; '' where the caller has no need to say. Then what waits for other names since is no
 -- reason to refuse: with a thousand new names a second nothing would be routed otherwise. The cursor is the acknowledgement: sent twice, the
 -- second is refused and changes nothing.
-local known = redis.call('HMGET', meta, 'routed_upto', 'registry', 'sent', 'routed', 'names')
+local known = redis.call('HMGET', meta, 'routed_upto', 'registry', 'sent', 'routed', 'names', 'paused')
 if known[1] ~= after then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
 if tonumber(known[2]) ~= registry then return redis.error_reply('REGISTRY_CHANGED ' .. known[2]) end
 if tonumber(known[5] or 0) ~= names_seen then
@@ -36,6 +36,7 @@ end
 local found, blobs = redis.call('XRANGE', events, '(' .. after, upto, 'COUNT', entries + 1), {}
 if #found ~= entries or found[entries][1] ~= upto then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
 for _, entry in ipairs(found) do blobs[entry[1]] = entry[2][2] end
+local pausing = known[6] and known[6] ~= '0'
 local created, touched, queued, earliest, posted, posted_bytes = 0, {}, {}, nil, 0, 0
 local function post_entry(entry, event_name, buckets)
   local v = redis.call('HMGET', heard(event_name), 'since', 'open')
@@ -72,7 +73,13 @@ for i = 1, ITEMS do
   local kind, entry, id, fn, due_at_ms, detail = item(i)
   if kind == 'run' then
     -- A run is there as long as its input is.
-    if blobs[entry] and redis.call('SET', input(id), blobs[entry], 'NX') then
+    if blobs[entry] and string.byte(detail) == 64 then
+      local outcome, at = admit_run({id = id, fn = fn, given = blobs[entry], created = string.match(entry, '^%d+'), place = entry, due_at_ms = due_at_ms}, detail, touched, 'event')
+      if outcome == 'created' then created = created + 1 end
+      if at then earliest = math.min(earliest or at, at) end
+    elseif pausing and blobs[entry] and is_paused(fn) == 'skip' then
+      note_skip(fn, entry, 'paused', '-')
+    elseif blobs[entry] and redis.call('SET', input(id), blobs[entry], 'NX') then
       local created_at = string.match(entry, '^%d+')
       created = created + 1
       if due_at_ms > now then

@@ -1,7 +1,8 @@
 -- suspend_runs: end the turn of runs in which nothing can go on, unless there is a result that the holder has not seen.
 -- transition: RUNNING -> WAITING, RUNNING -> RUNNING, RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app)
+-- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool)
 -- include: alive, holds, newer, tell_memo, remember, begin_wait, ring_timers, end_alone, queue_run, offer
+-- rarely: end_hold
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, due_at_ms:int, note:bytes, last:int
 -- returns: server time in ms, then per item: '' (suspended), or the newer results flat (key, memo); or STALE; told_apart at the end
@@ -10,10 +11,10 @@
 -- several items, of which only the `last` one puts it to sleep. A run with a wait that is already over is never put to
 -- sleep: firing took a number, so `seen` is behind. Sent twice: the second finds the run out of hand and says STALE.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
-local replies, earliest, touched, let_go, put_by = {}, nil, {}, {}, {}
+local replies, earliest, touched, let_go_of, put_by = {}, nil, {}, {}, {}
 for i = 1, ITEMS do
   local id, epoch, seen, key, kind, blob, due_at_ms, note, last = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 'f', 'c', 't')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'q', 'o', 'x', 'm', 'f', 'c', 't', 'h', 'j')
   local known = key ~= '' and redis.call('HGET', steps(id), key)
   local known_kind, known_blob = string.match(known or '', '^%d+ %d+ (%a) (.*)$')
   if not holds(v, lease_id, epoch) then
@@ -25,8 +26,9 @@ for i = 1, ITEMS do
     -- It and Redis do not agree on what happened, and nothing might wake the run: begin its turn anew.
     redis.call('HDEL', run(id), 'l', 'o')
     if v[5] then redis.call('UNLINK', news(id)) end
-    let_go[#let_go + 1] = id
-    queue_run(id, v[8], v[9], v[6], touched)
+    let_go_of[#let_go_of + 1] = id
+    if v[11] then end_hold(id, v[8], v[11], touched) end
+    queue_run(id, v[8], v[9], v[6], touched, v[12])
     end_alone(lease_id, v[6])
     replies[i] = 'STALE'
   else
@@ -41,7 +43,8 @@ for i = 1, ITEMS do
       redis.call('HSET', run(id), 's', 'w', 'l', '', unpack(change))
       if v[5] or v[6] then redis.call('HDEL', run(id), 'x', 'o') end
       if v[5] then redis.call('UNLINK', news(id)) end
-      let_go[#let_go + 1] = id
+      let_go_of[#let_go_of + 1] = id
+      if v[11] then end_hold(id, v[8], v[11], touched) end
       local asleep = put_by[v[8]] or {}
       put_by[v[8]] = asleep
       asleep[#asleep + 1] = v[9]
@@ -53,7 +56,7 @@ for i = 1, ITEMS do
     replies[i] = ''
   end
 end
-if #let_go > 0 then redis.call('SREM', held(lease_id), unpack(let_go)) end
+if #let_go_of > 0 then redis.call('SREM', held(lease_id), unpack(let_go_of)) end
 for fn, asleep in pairs(put_by) do redis.call('ZADD', waiting(fn), unpack(asleep)) end
 offer(touched)
 if earliest then ring_timers(earliest) end

@@ -1,5 +1,5 @@
 -- answer_parent(id, state, out, touched): the run that invoked this one, and awaits it still, has its result.
--- keys: run(id), steps(id), history(id), news(id), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals
+-- keys: run(id), steps(id), history(id), news(id), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, lane(lane), lanes(function), gated(function)
 -- include: look_at, wait_of, end_wait
 -- The parent's memo decides: it is pending, or nobody is told. `out` is the result, or the failure, as the run has it. A pending one names this run:
 -- it and the run that it names are made by one act, `u` of that run says which memo, and a memo that has ended does not begin again.

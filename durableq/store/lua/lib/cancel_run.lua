@@ -1,11 +1,17 @@
 -- cancel_run(id, v, why, ended, touched): a living run ends as cancelled, wherever it is. Returns the change of the bytes kept.
--- keys: meta, run(id), input(id), output(id), steps(id), history(id), news(id), void, held(lease), lease(lease), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell
+-- keys: meta, run(id), input(id), output(id), steps(id), history(id), news(id), void, held(lease), lease(lease), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell, leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key)
 -- include: app_of, end_alone, end_run
+-- rarely: leave_lane
 -- v is look_at(id). The inbox only brings it to the holder sooner: its next write is STALE in any case.
 local function cancel_run(id, v, why, ended, touched)
   if v.s == 'r' then
     redis.call('SREM', held(v.l), id)
     end_alone(v.l, v.x)
+    if v.h then
+      -- Its body goes on until it is stopped: the lease keeps its slots until then.
+      redis.call('HSET', leaving(v.l), id, v.f .. ' ' .. v.h)
+      redis.call('HDEL', run(id), 'h')
+    end
     if redis.call('EXISTS', inbox(v.l)) == 1 then
       redis.call('XADD', inbox(v.l), 'MAXLEN', '~', 1000, '*', 'r', id, 'x', why)
     end
@@ -13,6 +19,8 @@ local function cancel_run(id, v, why, ended, touched)
     redis.call('ZREM', waiting(v.f), id)
   elseif tonumber(v.x or 0) >= 2 then
     redis.call('ZREM', suspects(app_of(v.f)), id)
+  elseif v.j then
+    leave_lane(id, v.f, v.j)
   else
     redis.call('ZREM', ready(v.f), id)
   end

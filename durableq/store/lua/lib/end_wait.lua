@@ -1,5 +1,5 @@
 -- end_wait(id, v, key, kind, filed, blob, to, body, touched, by): a pending wait of a living run has its result: kind `to`, payload `body`.
--- keys: run(id), steps(id), history(id), news(id), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals
+-- keys: run(id), steps(id), history(id), news(id), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, lane(lane), lanes(function), gated(function)
 -- include: queue_run, remember, tell_holder, unfile
 -- v is look_at(id); kind, filed and blob are wait_of(memo). Takes the number, ends timer and filing, tells the holder or makes the run ready.
 -- `by`, for the history: who has ended it, if that is not said by the result or the wait itself.
@@ -23,6 +23,6 @@ local function end_wait(id, v, key, kind, filed, blob, to, body, touched, by)
     -- Whatever the last timer of a waiting run was for, nothing else would ever move the run.
     redis.call('ZREM', waiting(v.f), id)
     if v.d then redis.call('HDEL', run(id), 'd') end
-    queue_run(id, v.f, v.c, v.x, touched)
+    queue_run(id, v.f, v.c, v.x, touched, v.j)
   end
 end

@@ -1,6 +1,7 @@
 -- free_runs(lease_id, limit, keep_failed): take up to `limit` runs from a dead lease and make them ready, or fail them.
--- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id), events, event_bell, idle, heard(event), waits(bucket), signals, input(id), steps(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app)
+-- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id), events, event_bell, idle, heard(event), waits(bucket), signals, input(id), steps(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key)
 -- include: queue_run, end_run, list_ended, offer, remember
+-- rarely: end_hold, free_leaving
 -- The lease's hash says how it died (`crashed`, `reason`), which run it had to itself (`alone`) and at which step
 -- (`doing`). A crash counts against every run in hand; a third one, alone, fails the run. Returns the runs freed.
 local function free_runs(lease_id, limit, keep_failed)
@@ -9,7 +10,7 @@ local function free_runs(lease_id, limit, keep_failed)
   local ids = redis.call('SRANDMEMBER', held(lease_id), limit)
   local touched, kept_bytes, ended = {}, 0, {}
   for _, id in ipairs(ids) do
-    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'm', 't', 'o', 'k')
+    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'm', 't', 'o', 'k', 'j', 'h')
     if v[1] == 'r' and v[2] == lease_id then
       local deaths = tonumber(v[5] or 0)
       if crashed then
@@ -24,15 +25,22 @@ local function free_runs(lease_id, limit, keep_failed)
       else
         redis.call('HDEL', run(id), 'l', 'o')
         if v[8] then redis.call('UNLINK', news(id)) end
-        queue_run(id, v[3], v[4], deaths, touched)
+        if v[11] then end_hold(id, v[3], v[11], touched) end
+        queue_run(id, v[3], v[4], deaths, touched, v[10])
       end
     end
     redis.call('SREM', held(lease_id), id)
   end
+  local left = limit - #ids
+  if left > 0 and redis.call('EXISTS', leaving(lease_id)) == 1 then
+    for i, id in ipairs(redis.call('HKEYS', leaving(lease_id))) do
+      if i <= left then free_leaving(lease_id, id, touched) end
+    end
+  end
   offer(touched)
   kept_bytes = kept_bytes + list_ended(ended, keep_failed, keep_failed)
   if kept_bytes ~= 0 then redis.call('HINCRBY', meta, 'kept_bytes', kept_bytes) end
-  if redis.call('EXISTS', held(lease_id)) == 0 then
+  if redis.call('EXISTS', held(lease_id), leaving(lease_id)) == 0 then
     redis.call('ZREM', dead, lease_id)
     redis.call('UNLINK', lease(lease_id), inbox(lease_id))
   end

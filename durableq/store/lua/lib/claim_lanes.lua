@@ -1,0 +1,95 @@
+-- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer.
+-- keys: flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool), timers, run(id)
+-- include: gates_of, numbers_of, room_of, turn_of, unpark, hold_run
+-- A visit takes runs, or finds a gate shut and parks the lane there. What keeps parked lanes from being forgotten: while a gate is open and lanes of fn are parked at it,
+-- some open lane has that gate. So a lane that ceases to be open, for whatever reason, opens another one at each of its gates that has room left.
+-- Of several shut gates the narrowest counts: it is not going to open for anybody else.
+local function pass_on(fn, gates, rooms, but, touched)
+  local earliest
+  for g, gate in ipairs(gates) do
+    if g ~= but then
+      if rooms[g] > 0 then
+        unpark(gate[3], fn, 1, touched)
+      elseif gate[1] == 't' and redis.call('EXISTS', parked(gate[3] .. ' ' .. fn)) == 1 then
+        -- The timer that opened this lane is gone; the others wait for the next one.
+        earliest = math.ceil(rooms.opens_at)
+        redis.call('ZADD', timers, earliest, 'T ' .. gate[3] .. ' ' .. fn)
+      end
+    end
+  end
+  return earliest
+end
+local function park(fn, name, gates, rooms, shut, touched)
+  local gate = gates[shut]
+  local at, score = gate[3], now
+  -- At the narrowest of its pools, a throttle or a singleton the oldest run is next; at a wider one the lanes take turns.
+  local wider = (gate[1] == 'c' or gate[1] == 'r') and gates[shut + 1] and gates[shut + 1][1] ~= 'z'
+  if not wider then score = redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2] or now end
+  redis.call('ZREM', lanes(fn), name)
+  redis.call('ZADD', parked(at .. ' ' .. fn), score, name)
+  redis.call('SADD', blocked(fn), at)
+  if string.byte(at) == 43 then redis.call('SADD', sharers(at), fn) end
+  local earliest
+  if gate[1] == 't' then
+    earliest = math.ceil(rooms.opens_at)
+    redis.call('ZADD', timers, earliest, 'T ' .. at .. ' ' .. fn)
+  end
+  return math.min(earliest or math.huge, pass_on(fn, gates, rooms, shut, touched) or math.huge)
+end
+local function visit(fn, name, numbers, share, take, touched, last)
+  local gates, rooms, room, shut = gates_of(name), {}, share, nil
+  local each, from
+  for g = #gates, 1, -1 do
+    local free, T, at, opens_at = room_of(gates[g], numbers)
+    rooms[g], room = free, math.min(room, free)
+    if T then each, from, rooms.opens_at = T, at, opens_at end
+    if free <= 0 and not shut then shut = g end
+  end
+  if shut and redis.call('EXISTS', lane(name)) == 1 then return 0, park(fn, name, gates, rooms, shut, touched) end
+  local popped = shut and {} or redis.call('ZPOPMIN', lane(name), room)
+  local taken, gone = {}, {}
+  for k = 1, #popped, 2 do
+    gone[#gone + 1] = popped[k]
+    if take(popped[k]) then
+      hold_run(popped[k], gates)
+      taken[#taken + 1] = now_text
+      taken[#taken + 1] = popped[k]
+    end
+  end
+  if #gone > 0 then redis.call('ZREM', gated(fn), unpack(gone)) end
+  local count = #taken / 2
+  if count > 0 then
+    for g, gate in ipairs(gates) do
+      if gate[1] == 't' then
+        if each then
+          local due = from + count * each
+          redis.call('SET', tat(gate[3]), string.format('%.3f', due), 'PX', string.format('%d', math.max(0, due - now) + 60000))
+          rooms.opens_at = rooms.opens_at + count * each
+        end
+      else
+        redis.call('ZADD', slots(gate[3]), unpack(taken))
+      end
+      rooms[g] = rooms[g] - count
+      if rooms[g] <= 0 then shut = g end
+    end
+  end
+  if redis.call('EXISTS', lane(name)) == 0 then
+    redis.call('ZREM', lanes(fn), name)
+    return count, pass_on(fn, gates, rooms, nil, touched)
+  end
+  if shut then return count, park(fn, name, gates, rooms, shut, touched) end
+  redis.call('ZADD', lanes(fn), string.format('%.3f', turn_of(name) + last), name)
+  return count, nil
+end
+local function claim_lanes(fn, want, take, touched)
+  local numbers, got, earliest = numbers_of(fn), 0, nil
+  local names = redis.call('ZRANGE', lanes(fn), 0, math.min(want, 50) - 1)
+  -- Behind all others, also within one ms and after the clock has stepped back.
+  local last = #names > 1 and math.max(0, tonumber(redis.call('ZRANGE', lanes(fn), -1, -1, 'WITHSCORES')[2]) + 0.01 - now) or 0
+  for i, name in ipairs(names) do
+    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, last + i / 1000)
+    got = got + count
+    if due and due < math.huge then earliest = math.min(earliest or due, due) end
+  end
+  return got, earliest, #names
+end
