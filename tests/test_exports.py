@@ -16,7 +16,7 @@ NAMES = sorted(
     """
 App Backoff CancelOn Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger
 ExpressionError Function FunctionNotFound InvokeError InvokeTimeout LimitExceeded Limits NestedStep NonRetriableError
-QueueFull RedisRefused RedisUnavailable ResultTimeout RetryAfterError RunCancelled RunFailed RunHandle RunNotFound
+QueueFull RedisRefused RedisUnavailable ResultTimeout RetryAfterError RunCancelled RunFailed RunHandle RunNotFound RunSkipped
 SendError Signal SignalTaken StateLost StepError StepTimeout SyncContext SyncInLoop SyncRunHandle Timeouts
 UnknownSchema WorkerCrashed
 """.split()  # noqa: SIM905

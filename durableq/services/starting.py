@@ -18,7 +18,7 @@ from durableq.store.failures import Unavailable
 from durableq.store.invokes import Invokes, NewRun
 from durableq.store.registry import Registry
 from durableq.words.clock import Clock
-from durableq.words.errors import ConfigError, FunctionNotFound, InvokeError, RedisUnavailable
+from durableq.words.errors import ConfigError, FunctionNotFound, InvokeError, RedisUnavailable, RunSkipped
 from durableq.words.ids import check_id, new_token, started_run_id
 from durableq.words.shown import shown
 
@@ -79,6 +79,7 @@ class Starter:
 
         Raises:
             FunctionNotFound: No such function is registered.
+            RunSkipped: Flow control has left it out.
             QueueFull: Redis is nearly out of memory.
             InvokeError: Redis did not answer in time. It says whether the run may have been started.
             StateLost: The namespace in Redis is not the one this process knew.
@@ -97,6 +98,8 @@ class Starter:
             (there,) = await Invokes(self._calls).start_runs(self._client, [new], within_s)
         except Unavailable as error:
             raise InvokeError(str(error), run_id, maybe_started=error.maybe_applied) from error
+        if isinstance(there, str):
+            raise RunSkipped(f"{function} was not started: {there}")
         if not there:
             raise await self._not_found(function)
 

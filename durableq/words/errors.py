@@ -187,6 +187,10 @@ class RunCancelled(DurableqError):
     """The run that was awaited has been cancelled; the message says by what."""
 
 
+class RunSkipped(DurableqError):
+    """Flow control did not start the run: a rate limit, an idempotency key, a singleton or a pause. The message says which."""
+
+
 class ResultTimeout(DurableqError, TimeoutError):
     """A run has not ended within the `timeout` of `result`. It goes on; ask again, with the same handle or by its id."""
 

@@ -13,6 +13,7 @@ import redis
 from durableq.model.run import TRANSITIONS
 from durableq.store.keys import Keys
 from durableq.store.scripts import load_scripts
+from tests.store.flowing import GATE, limit_of
 from tests.store.invariants import forbidden_changes, violations
 from tests.store.stored import Stored, read_stored_of
 
@@ -51,6 +52,7 @@ class Checked:
             self._transitions(before, name),
             self._foreign_keys(before, name),
             self._guards(before, name, args, reply),
+            self._limits(before),
         ):
             assert not found, f"after {name}{args} -> {reply!r}:\n" + "\n".join(found)
         return reply
@@ -93,6 +95,22 @@ class Checked:
     def _foreign_keys(self, before: Stored, name: str) -> list[str]:
         extra = before.changed(self.stored) - set(SCRIPTS[name].header.keys)
         return [f"{name} changed {key}, which its header does not name" for key in sorted(extra)]
+
+    def _limits(self, before: Stored) -> list[str]:
+        """25: whatever takes a slot finds room for it."""
+        found = []
+        for pool, runs in self.stored.family("slots"):
+            came = runs.keys() - before.of("slots", pool).keys()
+            # Functions that share a pool compare its count each with their own number.
+            limits = [
+                limit_of(self.stored, self.run(run)["f"], kind, ordinal)
+                for run in came
+                for kind, ordinal, named in GATE.findall(self.run(run).get("h", ""))
+                if named == pool
+            ]
+            if limits and len(runs) > max(limits):
+                found.append(f"25 {sorted(came)} took slots of {pool}, which has {sorted(runs)} now")
+        return found
 
     def _guards(self, before: Stored, name: str, args: tuple[Any, ...], reply: Any) -> list[str]:
         if name not in OF_HOLDERS:

@@ -196,7 +196,8 @@ def _indexes_name_only_their_runs(stored: Stored) -> Iterator[str]:
                 if v.get("s", "?") not in states or argument != belongs[name]:
                     yield f"{number} {name}({argument}) has {run}: {v}"
     for function, members in stored.family("ready"):
-        if members and function not in stored.of("work", function.partition("/")[0]):
+        app, _, name = function.partition("/")
+        if members and function not in stored.of("work", app) and name not in stored.of("paused", app):
             yield f"3 {function} has ready runs and is not in work: nobody would claim them"
     filled = {argument for argument, members in stored.family("done") if members}
     if stored.of("kept") != filled:

@@ -18,6 +18,7 @@ from typing import Any
 
 import redis
 
+from durableq.model.flow import with_gates
 from durableq.store.records import result
 from durableq.words.ids import entry_of_run, run_created_at_ms, run_id, tick_run_id
 from tests.store.checked import Checked
@@ -30,6 +31,11 @@ BLOBS = (b"", b"x\x00\n y", b"1 2 w 3")
 DELAYS = (0, 0, 100, 2000, 60_000)
 NAMES = ("order/paid", "durableq/function.finished")
 BUCKETS = ("b1", "b2", "b0")
+NUMBERS = (
+    b" 0=1 1=1 t=10/1000/2 l=2/1000 i=5000 s=skip d=300/900 b=2/700 ",
+    b" 0=2 1=1 t=1/1000/1 l=1/60000 i=9000 s=cancel d=1000/0 b=3/9000 ",
+    b" 0=3 s=cancel ",
+)
 LOST = 0.12
 
 WEIGHTS = {
@@ -38,7 +44,7 @@ WEIGHTS = {
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
     "deploy": 3, "retire": 1, "look": 1, "tick": 8, "wrong_tick": 2,
     "await_event": 12, "await_signal": 5, "invoke": 7, "signal": 5, "deliver": 12, "deliver_late": 3, "cancel": 3, "outside": 2,
-    "retire_names": 1,
+    "retire_names": 1, "body_ended": 4, "pause": 2,
 }  # fmt: skip
 
 Act = tuple[str, int]
@@ -103,7 +109,7 @@ class Play:
         items: list[Any] = []
         for entry, function in zip(entries, functions, strict=True):
             due = self.checked.now_ms + rng.choice([-1, -1, 0, 500])
-            extras = rng.choice([b"", b"", b"- 500 ", b"s 0 ", self.listener(rng)])
+            extras = self.gated(rng, function, rng.choice([b"", b"", b"- 500 ", b"s 0 ", self.listener(rng)]))
             items += ["run", entry, run_id(entry, function, 0), function, due, extras]
         self.route(meta, entries, items)
 
@@ -194,6 +200,7 @@ class Play:
             if rng.random() < 0.5
             for part in (f"{name} !", rng.choice([b"500 800", b"0 9000"]))
         ]
+        items += [part for name in functions if rng.random() < 0.8 for part in (f"{name} ~", rng.choice(NUMBERS))]
         if rng.random() < 0.3:
             items += [" !", rng.choice([b"fexi", b"e", b""])]
         for name in functions:
@@ -343,14 +350,14 @@ class Play:
             run_id(f"1-{run}{key}", function, 0),
             function,
             b"\xc1 given",
-            rng.choice([b"", self.listener(rng)]),
+            self.gated(rng, function, rng.choice([b"", self.listener(rng)])),
         ]
         self.told(rng, child, run, self.call("invoke_runs", child.lease, *items, *of_child))
 
     def outside(self, rng: Random) -> None:
         self.events += 1
         run, function = run_id(f"2-{self.events}", "outside", 0), rng.choice(FUNCTIONS)
-        self.call("start_runs", rng.choice(["", "me"]), run, function, b"\xc1 given", b"")
+        self.call("start_runs", rng.choice(["", "me"]), run, function, b"\xc1 given", self.gated(rng, function, b""))
         self.call("watch_runs", "me", self.some_run(rng), run)
 
     def signal(self, rng: Random) -> None:
@@ -361,6 +368,31 @@ class Play:
         before = self.checked.run(run).get("s")
         reply = self.call("cancel_runs", "why", 3, run)
         assert (reply[1][0] == b"") == (before in ("q", "r", "w")), f"22 {run} was {before}, answered {reply[1][0]!r}"
+
+    # flow control
+
+    def body_ended(self, rng: Random) -> None:
+        """A child says that the bodies of cancelled runs have ended."""
+        child = self.child(rng)
+        runs = sorted(self.checked.stored.of("leaving", child.lease))
+        self.call("free_slots", child.lease, rng.choice([*runs, "nobody"]), self.some_run(rng))
+
+    def pause(self, rng: Random) -> None:
+        self.call("pause_functions", rng.choice(FUNCTIONS), rng.choice(["wait", "skip", "", ""]), "a/f", "")
+
+    def gated(self, rng: Random, function: str, extras: bytes) -> bytes:
+        """With flow control, or without: what the router evaluates for one event."""
+        if rng.random() < 0.4:
+            return extras
+        mine = f"{function}:k{rng.randint(1, 2)}"
+        parts = [f"i={mine}", f"l={mine}", f"d={mine} e={rng.randint(1, 9)}", f"b={mine}", f"s={mine}s"]
+        parts = [part for part in parts if rng.random() < 0.15]
+        parts += [f"p={rng.choice([-500, 0, 700])}"] * (rng.random() < 0.2)
+        parts += [f"t={mine}t"] * (rng.random() < 0.3)
+        parts += rng.choice(
+            [[], [f"c0={mine}"], ["c0=+n:x"], [f"c0={function}w", f"c1={mine}"], [f"r0={mine}r"], [f"r0={mine}r", "c1=+n:y"]]
+        )
+        return with_gates(" ".join(parts), extras) if parts else extras
 
     def retire_names(self, rng: Random) -> None:
         self.call("retire_names", rng.choice([0, 2000]), rng.choice([1, 100]), rng.choice([0, 1]))
@@ -405,8 +437,9 @@ class Play:
     def recover(self) -> None:
         """A healthy child and a scheduler come back: every run must reach its end."""
         self.checked.now_ms = max([self.checked.now_ms + 100_000, *self.checked.stored.of("timers").values()])
-        for turn in range(20):
-            if all(v["s"] in "cfx" for _, v in self.checked.stored.family("run")):
+        self.call("pause_functions", *(part for name in FUNCTIONS for part in (name, "")))
+        for turn in range(80):
+            if all(v["s"] in "cfx" for _, v in self.checked.stored.family("run")) and not self.held_back():
                 return
             self.checked.now_ms += 2500
             self.call("fire_timers", 100, 100)
@@ -420,6 +453,9 @@ class Play:
                     self.call("finish_runs", lease, 1000, 1000, run[0].decode(), run[2], "c", b"")
                 self.call("close_lease", lease, 0, "left", 100, 100)
         raise AssertionError(f"stranded: {[v for _, v in self.checked.stored.family('run') if v['s'] in 'qrw']}")
+
+    def held_back(self) -> list[str]:
+        return [key for family in ("debounce", "batch") for key, _ in self.checked.stored.family(family)]
 
     # what acts draw
 

@@ -18,6 +18,7 @@ local function admit_run(run_of, detail, touched, stage)
   local fresh = stage ~= 'held'
   local function left_out(reason, key, other)
     note_skip(fn, run_of.place, reason, key, other)
+    if not run_of.given then redis.call('UNLINK', input(id)) end
     return reason
   end
 
