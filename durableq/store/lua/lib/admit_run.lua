@@ -32,7 +32,7 @@ local function admit_run(run_of, detail, touched, stage)
   if limit and not has_window(keys.l, tonumber(limit), tonumber(period_ms)) then return left_out('rate_limit', keys.l) end
   local mode = keys.s and string.match(numbers, ' s=(%a+) ')
   local function take_tokens()
-    if once_ms then redis.call('SET', once(keys.i), string.format('%d', now + once_ms) .. ' ' .. id, 'PX', once_ms) end
+    if once_ms then redis.call('SET', once(keys.i), string.format('%d', now + once_ms) .. ' ' .. id, 'PX', once_ms + 60000) end
     if limit then take_window(keys.l, tonumber(limit), tonumber(period_ms)) end
   end
   if stage == 'event' and (keys.d or keys.b) then

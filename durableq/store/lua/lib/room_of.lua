@@ -15,7 +15,8 @@ local function room_of(gate, numbers)
       from = most + each
       redis.call('SET', tat(pool), string.format('%.3f', from), 'PX', string.format('%d', from - now + 60000))
     end
-    from = math.max(from, now - (each < 20 and 20 or each / 20))
+    -- A wake-up that was a little late costs the next one nothing; a throttle that was idle begins anew.
+    if from < now - (each < 20 and 20 or each / 20) then from = now end
     return math.max(0, math.floor((most - from) / each + 1.000001)), each, from, from - (burst - 1) * each
   end
   local limit = kind == 'z' and 1 or tonumber(string.match(numbers, ' ' .. ordinal .. '=(%d+) '))
