@@ -32,10 +32,19 @@ def key_name(value: str) -> str:
 
 
 def with_gates(gates: str, extras: bytes) -> bytes:
-    """Gates in front of what `dress_run` reads. No gates: the extras as they are."""
+    """Gates in front of what `dress_run` reads, as `admit_run` reads them. No gates: the extras as they are.
+
+    Those that a claim looks at stand apart, widest first, as their run's lane is named: throttle, then pools.
+    """
     if not gates:
         return extras
-    text = gates.encode()
+    parts = gates.split(" ")
+    priority = next((part[2:] for part in parts if part.startswith("p=")), None)
+    needed = [part for part in parts if part[0] == "t"] + [part for part in parts if part[0] in "cr"]
+    if priority is not None:
+        needed.insert(0, "p=1")
+    first = [part for part in parts if part[0] in "ildbse"]
+    text = f"{priority or 0} {' '.join(needed)};{' '.join(first)}".encode()
     return b"@%d %s%s" % (len(text), text, extras)
 
 

@@ -42,12 +42,11 @@ def limit_of(stored: Stored, function: str, kind: str, ordinal: str) -> float:
 def _slots_are_of_who_holds_them(stored: Stored) -> Iterator[str]:
     due = defaultdict(set)
     for run, v in stored.family("run"):
-        for kind, _, pool in GATE.findall(v.get("h", "")):
+        # Of a final run it says what it had.
+        for kind, _, pool in GATE.findall(v.get("h", "") if v["s"] not in FINALS else ""):
             due[pool].add(run)
             if kind == "c" and v["s"] != "r":
                 yield f"24 run {run} is {v['s']} and has the slot {pool} of a turn"
-        if "h" in v and v["s"] in FINALS:
-            yield f"24 final run {run} holds {v['h']}"
         gates = v.get("j", "").partition(" ")[2]
         for kind, _, pool in GATE.findall(gates):
             if v["s"] == "r" and kind == "c" and pool not in v.get("h", ""):

@@ -2,7 +2,7 @@
 -- transition: QUEUED -> RUNNING
 -- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app), timers, timer_bell, paused(app), flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
 -- include: alive, app_of, ring_timers
--- rarely: claim_lanes, has_room, hold_alone, is_paused
+-- rarely: claim_lanes, hold_run, has_room, hold_alone, is_paused
 -- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
@@ -60,8 +60,8 @@ local function end_by(id, finish_ms)
   redis.call('HSET', run(id), 'k', (redis.call('HGET', run(id), 'k') or '') .. 't')
   earliest = math.min(earliest or now + finish_ms, now + finish_ms)
 end
--- finish_ms: '1' where the function has none. Returns whether it was taken.
-local function take(id, finish_ms)
+-- finish_ms: '1' where the function has none. gates: of a lane's run, what it holds from here on. Returns whether it was taken.
+local function take(id, finish_ms, gates)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return false end
   local epoch = tonumber(v[2] or 0) + 1
@@ -71,8 +71,13 @@ local function take(id, finish_ms)
     redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text)
   else
     local bytes = string.format('%d', BESIDES + #(given or ''))
-    redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
+    if gates and gates.held ~= '' then
+      redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes, 'h', gates.held)
+    else
+      redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
+    end
   end
+  if gates and (v[10] or gates.begins) then hold_run(id, gates, v[10]) end
   if v[12] then redis.call('HDEL', run(id), 'd') end
   if not v[10] and finish_ms ~= '1' then end_by(id, tonumber(finish_ms)) end
   members[#members + 1] = id
@@ -151,7 +156,7 @@ end
 local left, visits = room, 200
 local function serve_lanes(fn, share)
   local bare = string.sub(fn, 1, -2)
-  local _, due, visited = claim_lanes(bare, share, function(id) return take(id, finishing[fn]) end, {})
+  local _, due, visited = claim_lanes(bare, share, function(id, gates) return take(id, finishing[fn], gates) end, {})
   visits = visits - math.max(1, visited)
   if due then earliest = math.min(earliest or due, due) end
   return redis.call('EXISTS', lanes(bare)) == 1

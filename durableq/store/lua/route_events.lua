@@ -1,7 +1,7 @@
 -- route_events: create the runs that the entries (after, upto] start, and move the cursor from after to upto.
 -- transition: ABSENT -> QUEUED, ABSENT -> WAITING
 -- include: app_of, offer, ring_timers
--- rarely: note_fault, dress_run, admit_run, is_paused, note_skip
+-- rarely: note_fault, dress_run, admit_run, is_paused, note_skip, queue_lanes
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key)
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
@@ -37,6 +37,7 @@ local found, blobs = redis.call('XRANGE', events, '(' .. after, upto, 'COUNT', e
 if #found ~= entries or found[entries][1] ~= upto then return redis.error_reply('CURSOR_MOVED ' .. known[1]) end
 for _, entry in ipairs(found) do blobs[entry[1]] = entry[2][2] end
 local pausing = known[6] and known[6] ~= '0'
+local later = {}
 local created, touched, queued, earliest, posted, posted_bytes = 0, {}, {}, nil, 0, 0
 local function post_entry(entry, event_name, buckets)
   local v = redis.call('HMGET', heard(event_name), 'since', 'open')
@@ -74,7 +75,7 @@ for i = 1, ITEMS do
   if kind == 'run' then
     -- A run is there as long as its input is.
     if blobs[entry] and string.byte(detail) == 64 then
-      local outcome, at = admit_run({id = id, fn = fn, given = blobs[entry], created = string.match(entry, '^%d+'), place = entry, due_at_ms = due_at_ms}, detail, touched, 'event')
+      local outcome, at = admit_run({id = id, fn = fn, given = blobs[entry], created = string.match(entry, '^%d+'), place = entry, due_at_ms = due_at_ms}, detail, touched, 'event', later)
       if outcome == 'created' then created = created + 1 end
       if at then earliest = math.min(earliest or at, at) end
     elseif pausing and blobs[entry] and is_paused(fn) == 'skip' then
@@ -114,6 +115,7 @@ for i = 1, ITEMS do
     note_fault(fn, detail)
   end
 end
+for name, runs in pairs(later) do queue_lanes(name, runs.fn, runs, runs.urgent, touched) end
 for fn, batch in pairs(queued) do redis.call('ZADD', ready(fn), unpack(batch)) end
 if posted > 0 then
   redis.call('HINCRBY', meta, 'posts', posted)

@@ -1,6 +1,6 @@
 -- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer.
 -- keys: flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool), timers, run(id)
--- include: gates_of, numbers_of, room_of, turn_of, unpark, hold_run
+-- include: gates_of, numbers_of, room_of, turn_of, unpark
 -- A visit takes runs, or finds a gate shut and parks the lane there. What keeps parked lanes from being forgotten: while a gate is open and lanes of fn are parked at it,
 -- some open lane has that gate. So a lane that ceases to be open, for whatever reason, opens another one at each of its gates that has room left.
 -- Of several shut gates the narrowest counts: it is not going to open for anybody else.
@@ -19,14 +19,15 @@ local function pass_on(fn, gates, rooms, but, touched)
   end
   return earliest
 end
-local function park(fn, name, gates, rooms, shut, touched)
+local function park(fn, name, gates, rooms, shut, place, touched)
   local gate = gates[shut]
-  local at, score = gate[3], now
+  local at, score = gate[3], now_text .. '000'
   -- At the narrowest of its pools, a throttle or a singleton the oldest run is next; at a wider one the lanes take turns.
   local wider = (gate[1] == 'c' or gate[1] == 'r') and gates[shut + 1] and gates[shut + 1][1] ~= 'z'
-  if not wider then score = redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2] or now end
+  if not wider then score = place end
   redis.call('ZREM', lanes(fn), name)
   redis.call('ZADD', parked(at .. ' ' .. fn), score, name)
+  none_parked[at .. ' ' .. fn] = nil
   redis.call('SADD', blocked(fn), at)
   if string.byte(at) == 43 then redis.call('SADD', sharers(at), fn) end
   local earliest
@@ -45,13 +46,13 @@ local function visit(fn, name, numbers, share, take, touched, last)
     if T then each, from, rooms.opens_at = T, at, opens_at end
     if free <= 0 and not shut then shut = g end
   end
-  if shut and redis.call('EXISTS', lane(name)) == 1 then return 0, park(fn, name, gates, rooms, shut, touched) end
+  local head = shut and redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2]
+  if head then return 0, park(fn, name, gates, rooms, shut, head, touched) end
   local popped = shut and {} or redis.call('ZPOPMIN', lane(name), room)
   local taken, gone = {}, {}
   for k = 1, #popped, 2 do
     gone[#gone + 1] = popped[k]
-    if take(popped[k]) then
-      hold_run(popped[k], gates)
+    if take(popped[k], gates) then
       taken[#taken + 1] = now_text
       taken[#taken + 1] = popped[k]
     end
@@ -73,21 +74,22 @@ local function visit(fn, name, numbers, share, take, touched, last)
       if rooms[g] <= 0 then shut = g end
     end
   end
-  if redis.call('EXISTS', lane(name)) == 0 then
+  head = redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2]
+  if not head then
     redis.call('ZREM', lanes(fn), name)
     return count, pass_on(fn, gates, rooms, nil, touched)
   end
-  if shut then return count, park(fn, name, gates, rooms, shut, touched) end
-  redis.call('ZADD', lanes(fn), string.format('%.3f', turn_of(name) + last), name)
+  if shut then return count, park(fn, name, gates, rooms, shut, head, touched) end
+  redis.call('ZADD', lanes(fn), string.format('%d', turn_of(name) + last), name)
   return count, nil
 end
 local function claim_lanes(fn, want, take, touched)
   local numbers, got, earliest = numbers_of(fn), 0, nil
   local names = redis.call('ZRANGE', lanes(fn), 0, math.min(want, 50) - 1)
   -- Behind all others, also within one ms and after the clock has stepped back.
-  local last = #names > 1 and math.max(0, tonumber(redis.call('ZRANGE', lanes(fn), -1, -1, 'WITHSCORES')[2]) + 0.01 - now) or 0
+  local last = #names > 1 and math.max(0, tonumber(redis.call('ZRANGE', lanes(fn), -1, -1, 'WITHSCORES')[2]) - now * 1000) or 0
   for i, name in ipairs(names) do
-    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, last + i / 1000)
+    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, last + i)
     got = got + count
     if due and due < math.huge then earliest = math.min(earliest or due, due) end
   end

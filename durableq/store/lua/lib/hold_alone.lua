@@ -6,5 +6,5 @@ local function hold_alone(id, j)
   for _, gate in ipairs(gates) do
     if gate[1] ~= 't' then redis.call('ZADD', slots(gate[3]), now_text, id) end
   end
-  hold_run(id, gates)
+  hold_run(id, gates, true)
 end

@@ -1,12 +1,17 @@
 -- unpark(pool, fn, count, touched): open the first lanes of fn that are parked at this gate.
 -- keys: parked(gate), lanes(function), blocked(function), sharers(pool), lane(lane), run(id)
 -- include: turn_of
+-- Where none is parked it is not asked again in this call, unless the call itself parks some.
+local none_parked = {}
 local function unpark(pool, fn, count, touched)
-  local at = parked(pool .. ' ' .. fn)
+  local gate = pool .. ' ' .. fn
+  if none_parked[gate] then return end
+  local at = parked(gate)
   local found = redis.call('ZPOPMIN', at, count)
-  if #found == 0 then return end
   for i = 1, #found, 2 do redis.call('ZADD', lanes(fn), 'NX', turn_of(found[i]), found[i]) end
-  if redis.call('EXISTS', at) == 0 then
+  if #found < 2 * count or redis.call('EXISTS', at) == 0 then
+    none_parked[gate] = true
+    if #found == 0 then return end
     redis.call('SREM', blocked(fn), pool)
     if string.byte(pool) == 43 then redis.call('SREM', sharers(pool), fn) end
   end
