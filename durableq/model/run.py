@@ -123,6 +123,7 @@ TRANSITIONS: Final = (
     Transition(ABSENT, "invoke_runs", (Q,), "another run invokes it, and waits"),
     Transition(ABSENT, "start_runs", (Q,), "somebody outside invokes it"),
     Transition(ABSENT, "fire_timers", (Q, W), "a debounce fires, or a batch is due"),
+    Transition(ABSENT, "rerun_runs", (Q,), "somebody outside has another run's work done again"),
     Transition(Q, "claim_runs", (R,), "a child takes it under its lease; the epoch grows"),
     Transition(R, "record_steps", (R,), "a step's result or error, first write wins"),
     Transition(R, "record_waits", (R,), "a sleep or a retry's delay begins while the run stays in hand"),

@@ -26,6 +26,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     j  place, priority, gates: what a claim needs    route, claim
     h  slots that it has                             claim, suspend, retry, finish, release, free, cancel
     z  the key of its singleton                      route
+    v  the run that it does again                    rerun
 
 A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something
 from outside ends (kinds v, g, i), where `filed` says where it is filed, and `number at_ms kind+size note+blob` of what a

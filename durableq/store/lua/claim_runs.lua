@@ -70,7 +70,8 @@ local function take(id, finish_ms, gates)
   if v[10] then
     redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text)
   else
-    local bytes = string.format('%d', BESIDES + #(given or ''))
+    -- A rerun is counted with the memos that it has been given.
+    local bytes = v[7] or string.format('%d', BESIDES + #(given or ''))
     if gates and gates.held ~= '' then
       redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes, 'h', gates.held)
     else

@@ -26,6 +26,6 @@ local function cancel_run(id, v, why, ended, touched)
   end
   if v.d then redis.call('HDEL', run(id), 'd') end
   -- A run that was never claimed is not counted yet: 400 for its keys, as claim_runs counts them.
-  local bytes = v.b and v.m or 400 + redis.call('STRLEN', input(id))
+  local bytes = v.m or 400 + redis.call('STRLEN', input(id))
   return end_run(id, v.f, 'x', 'T' .. 'RunCancelled\n' .. why, {bytes, v.t, v.o, v.k}, ended, touched)
 end

@@ -1,13 +1,13 @@
--- new_run(id, fn, given, extras, touched): create a run that no entry of the stream starts, ready at once. Returns 'created', 'there', or why not.
+-- new_run(id, fn, given, extras, touched, stage): create a run that no entry of the stream starts, ready at once. Returns 'created', 'there', or why not.
 -- keys: meta, run(id), input(id), ready(function), timers, timer_bell, listens(id), heard(event), names, echoes, idle, waits(bucket), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key)
 -- include: dress_run, ring_timers
 -- rarely: admit_run, is_paused, note_skip
--- It sees events from where the cursor is. The caller adds what links it to others, and calls offer().
-local function new_run(id, fn, given, extras, touched)
+-- stage: as admit_run has it; 'direct' if there is none. It sees events from where the cursor is. The caller adds what links it to others, and calls offer().
+local function new_run(id, fn, given, extras, touched, stage)
   local known = redis.call('HMGET', meta, 'routed_upto', 'paused')
   local place = known[1]
   if string.byte(extras) == 64 then
-    local outcome, at = admit_run({id = id, fn = fn, given = given, created = now_text, place = place, due_at_ms = 0, own_place = place}, extras, touched, 'direct')
+    local outcome, at = admit_run({id = id, fn = fn, given = given, created = now_text, place = place, due_at_ms = 0, own_place = place}, extras, touched, stage or 'direct')
     if at then ring_timers(at) end
     return outcome
   end
