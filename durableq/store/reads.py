@@ -158,7 +158,7 @@ class Reads:
         apps = [app.decode() for app in await read("SMEMBERS", key("apps"))]
         ready = await asyncio.gather(*(read("ZRANGE", key("work", app), 0, -1) for app in apps))
         finished = await read("SMEMBERS", key("kept"))
-        found = {name.decode() for names in ready for name in names}
+        found = {name.decode().rstrip("*") for names in ready for name in names}  # a star: with open lanes
         found.update(name.decode().rpartition(":")[0] for name in finished)
         return sorted(found)
 
@@ -171,7 +171,8 @@ class Reads:
             read("ZCARD", key("done", f"{function}:{State.FAILED.value}")),
             read("ZCARD", key("done", f"{function}:{State.CANCELLED.value}")),
         )
-        return QueueRow(*counts)
+        gated = await read("ZCARD", key("gated", function))
+        return QueueRow(counts[0] + gated, *counts[1:])
 
     async def leases(self) -> list[LeaseRow]:
         """Every living child."""
@@ -209,7 +210,7 @@ class Reads:
 def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
     found = []
     if State.QUEUED in states:
-        found.append(("ready", function))
+        found += [("ready", function), ("gated", function)]
     if State.WAITING in states:
         found.append(("waiting", function))
     found += [("done", f"{function}:{state.value}") for state in FINAL if state in states]

@@ -30,10 +30,11 @@ from durableq.words.ids import event_key, run_id, step_key, tick_run_id
 from tests.servers import REDIS7, Server, ServerPool
 from tests.store import awaiting
 from tests.store.awaiting import BUCKET, NAME, listener
+from tests.store.make_flow import FLOW, NUMBERS, fill_flow
 from tests.store.shard import Held, Shard
 
 FIXTURES = Path(__file__).parent / "fixtures"
-SHOP = ("shop/charge", "shop/ship", "shop/report")
+SHOP = ("shop/charge", "shop/ship", "shop/report", FLOW)
 BOOM = Failure.of(ValueError("card declined"))
 
 
@@ -77,7 +78,7 @@ async def fill(shard: Shard) -> None:
     await shard.lease("child", *SHOP)
     write = shard.runs
 
-    held = await claimed(1)  # completed, with a timer that is void
+    first = held = await claimed(1)  # completed, with a timer that is void
     await write.record_steps("child", [step(held, "pay", "d", codec.encode({"paid": 12.5, "by": b"card"}))])
     await write.record_waits("child", [wait(held, "nap", "w", now + 60_000)])
     await write.finish_runs("child", [FinishWrite(held.run, 1, "c", codec.encode(["done", None]))], 100, 100)
@@ -133,6 +134,8 @@ async def fill(shard: Shard) -> None:
         await shard.crons.tick_cron(cron, Settled(tick, missed, tick + 1, tick + 1), "skip", [] if missed else [write])
         cron = cron._replace(upto_ms=tick)
 
+    await fill_flow(shard, event, first.run)
+
     entries = await shard.events.send_events([NewEvent(event_key("x", "aside"), 86_400_000, event(12))])
     backlog = await shard.events.unrouted(1)
     set_aside = [
@@ -149,9 +152,9 @@ async def fill(shard: Shard) -> None:
 
 async def waiters(shard: Shard) -> list[Held]:
     """Seven runs in hand, with a time by which to finish; the last one with a listener and a time by which to begin."""
-    await shard.registry.register_app(
-        "shop", "r2", dict.fromkeys(("charge", "ship", "ship !"), b"500000 900000") | {"report": report(), " !": b"e"}
-    )
+    functions = dict.fromkeys(("charge", "ship", "ship !", "flow", "idle"), b"500000 900000")
+    functions |= {"report": report(), " !": b"e"}
+    await shard.registry.register_app("shop", "r2", functions, {"flow": NUMBERS})
     await shard.leases.register_lease("child", "worker", ["shop"], "release", SHOP, finish_ms={"shop/charge": 900_000})
     held = []
     for number in range(16, 23):
@@ -218,7 +221,7 @@ async def _dumped(shard: Shard, name: str, argument: str) -> dict[str, Any]:
     if kind == "stream":
         groups = await shard.command("XINFO", "GROUPS", where)
         entry["groups"] = [group[1].decode() for group in groups]
-    if name in ("seen", "answer", "answers"):
+    if name in ("seen", "answer", "answers", "once", "rate", "tat"):
         entry["ttl_ms"] = 86_400_000
     return entry
 

@@ -96,7 +96,7 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "finish_runs": (lambda c: Runs(c).finish_runs("l", [FinishWrite("r", 1, "c", b"")] * 2, 1, 1), ANSWERED),
     "release_runs": (lambda c: Runs(c).release_runs("l", [ReleaseWrite("r", 1)] * 2), ANSWERED),
     "release_strangers": (lambda c: Runs(c).release_strangers("l", 1, ["r", "s"]), [0, [], []]),
-    "rerun_runs": (lambda c: Reruns(c).rerun_runs("c", [Rerun("r", "s", b"", 1, "k", b"")] * 2), [b"", b"GONE"]),
+    "rerun_runs": (lambda c: Reruns(c).rerun_runs("c", [Rerun("r", "s", b"", 1, b"")] * 2), [b"", b"GONE"]),
     "free_slots": (lambda c: Flow(c).free_slots("l", ["r", "s"]), 2),
     "pause_functions": (lambda c: Flow(c).pause_functions(["a/f", "a/g"], "wait"), [1, b"NO_FUNCTION"]),
     "note_doing": (lambda c: Runs(c).note_doing("l", "step"), 1),

@@ -136,8 +136,12 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("retire_functions", full.registry.retire_functions(0))
     await through("promote_deployment", full.registry.promote_deployment("a", "r1"))
     await through("count_work", Work(full.calls).left(["L2"]))
+    await through("pause_functions", full.flow.pause_functions(["a/f"], ""))
+    await through("free_slots", full.flow.free_slots("L2", ["nobody"]))
     await through("prune_runs", full.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1))
-    assert set(done) | {"send_events", "route_events", "tick_cron", "invoke_runs", "start_runs"} == set(SCRIPTS)
+    assert set(done) | {"send_events", "route_events", "tick_cron", "invoke_runs", "start_runs", "rerun_runs"} == set(
+        SCRIPTS
+    )
     assert len(rest) == 2
     await full.run_to_the_end()
 

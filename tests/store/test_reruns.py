@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from durableq.model.flow import with_gates
-from durableq.store.reruns import Kept, Rerun, Reruns, kept_before
-from durableq.store.runs import FinishWrite, StepWrite
+from durableq.store.reruns import Rerun, Reruns, last_before
+from durableq.store.runs import FinishWrite, StepWrite, WaitWrite
 from durableq.words.ids import run_id
 from tests.store.gates import deploy, states, triggered
 from tests.store.shard import DELIVERIES, EVENT, Held, Shard
@@ -26,8 +26,8 @@ async def worked(shard: Shard, *keys: str, final: bool = True) -> Held:
     return held
 
 
-async def rerun(shard: Shard, source: str, kept: Kept = Kept(0, ""), *, given: bytes = b"", extras: bytes = b"") -> str:
-    (reply,) = await Reruns(shard.calls).rerun_runs("", [Rerun(NEW, source, given, kept.last, kept.drop, extras)])
+async def rerun(shard: Shard, source: str, last: int = 0, *, given: bytes = b"", extras: bytes = b"") -> str:
+    (reply,) = await Reruns(shard.calls).rerun_runs("", [Rerun(NEW, source, given, last, extras)])
     return reply
 
 
@@ -43,9 +43,9 @@ async def test_a_rerun_begins_anew_with_what_the_source_was_given(shard: Shard, 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 async def test_a_rerun_from_a_step_has_what_was_recorded_before_it(shard: Shard, delivery: str) -> None:
     held = await worked(shard, "a", "b", "c", "d")
-    kept = kept_before(await shard.runs.read_memos(held.run), "c")
-    assert kept == Kept(2, "c d")
-    await shard.deliver(delivery, lambda: rerun(shard, held.run, kept, given=b"\xc1 edited"))
+    last = last_before(await shard.runs.read_memos(held.run), "c")
+    assert last == 2
+    await shard.deliver(delivery, lambda: rerun(shard, held.run, last, given=b"\xc1 edited"))
     (claimed,) = (await shard.claim()).runs
     assert (claimed.id, claimed.input, claimed.sequence) == (NEW, b"\xc1 edited", 2)
     assert {key: memo.number for key, memo in (await shard.runs.read_memos(NEW)).items()} == {"a": 1, "b": 2}
@@ -55,10 +55,13 @@ async def test_a_rerun_from_a_step_has_what_was_recorded_before_it(shard: Shard,
     assert (await shard.runs.read_memos(held.run)).keys() == {"a", "b", "c", "d"}, "the source is as it was"
 
 
-async def test_memos_of_a_living_run_are_not_taken(shard: Shard) -> None:
+async def test_of_a_living_run_the_results_are_taken_and_what_it_waits_for_is_not(shard: Shard) -> None:
     held = await worked(shard, "a", "b", final=False)
-    assert await rerun(shard, held.run, Kept(1, "b")) == "LIVING"
-    assert await rerun(shard, held.run) == ""
+    due = shard.now_ms + 1000
+    await shard.runs.record_waits("L1", [WaitWrite(held.run, held.epoch, 2, "nap", "w", b"", due, b"")])
+    last = last_before(await shard.runs.read_memos(held.run), "nap")
+    assert await rerun(shard, held.run, last) == ""
+    assert (await shard.runs.read_memos(NEW)).keys() == {"a", "b"}
 
 
 async def test_what_is_gone_or_unknown_is_not_rerun(shard: Shard) -> None:
