@@ -54,7 +54,7 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
 23. System events are written by the script that ends or creates a run, once, of the sorts in meta's `echo`; never about the
     end of a run that an end event started, nor of what such a run invokes.                                      (echo)
 24. slots(pool) has exactly the runs whose `h` names the pool, and those that a lease is still leaving. `h` is of runs in hand, or
-    is what a begun run keeps until its end (`r`, `z`); of a final run it is history.            (claim, let_go, cancel, free_leaving)
+    is what a begun run keeps until its end (`r`, `z`); of a final run it is history.   (claim, let_go, cancel, free_leaving)
 25. A claim takes a slot only while the pool has fewer runs than the number that the newest deployment gives the function.
     A singleton's pool has one.                                                                                  (claim)
 26. A lane that has runs is open, in lanes(function), or parked at a gate. While a gate has room and lanes of a function are
@@ -64,7 +64,7 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
     What is not admitted has taken no token, and leaves a record.                                          (admit_run)
 29. A debounce that is pending has its timer, and is the newest event of its key since it began; a batch that is open has its
     timer, and its text is every event of its key since then. Each event is in one.             (hold_back, close_batch, fire)
-30. lock(key) names the run that was last admitted under a singleton's key, if that is not final.           (admit_run, end_flow)
+30. lock(key) names the run that was last admitted under a singleton's key, if that is not final.  (admit_run, end_flow)
 
 When adding a transition: add its row here, its script in store/lua with a header that names the same row, its verb in
 store, its row in the model test (tests/store/machine.py), and what dies with it to the invariants above.

@@ -40,7 +40,7 @@ class Flow:
         self._calls = calls
 
     async def free_slots(self, lease: str, runs: Sequence[str]) -> int:
-        """Say that the bodies of runs that were cancelled in hand have ended. Raises LeaseLost: then their slots are back already."""
+        """Say that the bodies of runs that were cancelled in hand have ended. Raises LeaseLost: their slots are back then."""
         return int(await self._calls.run("free_slots", lease, *runs))
 
     async def pause_functions(self, functions: Sequence[str], mode: str) -> list[bool | None]:

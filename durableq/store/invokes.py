@@ -52,7 +52,9 @@ class Invokes:
         return await begun_all(self._calls, reply, writes)
 
     async def start_runs(self, client: str, runs: Sequence[NewRun], within_s: float | None = None) -> list[bool | str]:
-        """Per run whether it is there; False: its function is not registered; or why flow control has left it out. `client`, if not "", is told their ends.
+        """Per run whether it is there; False: its function is not registered; or why flow control has left it out.
+
+        `client`, if not "", is told their ends.
 
         Raises QueueFull, or Unavailable after `within_s`.
         """

@@ -1,4 +1,4 @@
-"""Functions with flow control, and triggers of theirs: gates as the router sends them, numbers as a deployment registers them."""
+"""Functions with flow control, and triggers of theirs: gates as routers send them, numbers as deployments register them."""
 
 from __future__ import annotations
 

@@ -163,7 +163,9 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
             "waiting": run in stored.of("waiting", function),
             **{f"done {final}": run in stored.of("done", f"{function}:{final}") for final in sorted(FINALS)},
         }
-        due = {"q": "suspects" if suspect else "lane" if "j" in v else "ready", "r": "held", "w": "waiting"}.get(state, f"done {state}")
+        due = {"q": "suspects" if suspect else "lane" if "j" in v else "ready", "r": "held", "w": "waiting"}.get(
+            state, f"done {state}"
+        )
         found = [place for place, there in places.items() if there]
         if found != [due]:
             number = {"r": 2, "q": 3, "w": 4}.get(state, 5)
@@ -172,7 +174,7 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
             yield f"2 run {run} names lease {v.get('l')}, held by {sorted(holders[run])}, leases {sorted(leases)}"
         if (state == "r") != bool(v.get("l")):
             yield f"2 run {run} is {state} with lease {v.get('l')}"
-        if (state in FINALS) != ("e" in v) or ("b" in v or state in FINALS) != ("m" in v) and "v" not in v:
+        if (state in FINALS) != ("e" in v) or (("b" in v or state in FINALS) != ("m" in v) and "v" not in v):
             yield f"5 run {run} is {state}: {v}"
         if "o" in v and (state != "r" or not stored.of("news", run)):
             yield f"14 run {run} is {state}, flag of news without news"

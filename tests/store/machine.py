@@ -232,7 +232,9 @@ class Play:
         overlap = rng.choice(["skip", "allow"])
         started = self.checked.stored.of("started", trigger)
         busy = any(self.checked.run(run).get("s", "c") in "qrw" for run in started)
-        items = [part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick", b"")]
+        items = [
+            part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick", b"")
+        ]
         to, missed = ticks[-1] if ticks else upto, rng.choice([0, 0, 2])
         reply = self.call(
             "tick_cron", trigger, spec, upto, to, missed, to + 1, to + rng.choice(DELAYS), overlap, *items
@@ -390,7 +392,14 @@ class Play:
         parts += [f"p={rng.choice([-500, 0, 700])}"] * (rng.random() < 0.2)
         parts += [f"t={mine}t"] * (rng.random() < 0.3)
         parts += rng.choice(
-            [[], [f"c0={mine}"], ["c0=+n:x"], [f"c0={function}w", f"c1={mine}"], [f"r0={mine}r"], [f"r0={mine}r", "c1=+n:y"]]
+            [
+                [],
+                [f"c0={mine}"],
+                ["c0=+n:x"],
+                [f"c0={function}w", f"c1={mine}"],
+                [f"r0={mine}r"],
+                [f"r0={mine}r", "c1=+n:y"],
+            ]
         )
         return with_gates(" ".join(parts), extras) if parts else extras
 

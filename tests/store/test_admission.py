@@ -1,4 +1,4 @@
-"""What is admitted: idempotency, rate limit, singleton, pause; all gates are looked at before any token is taken (decision 012)."""
+"""What is admitted: idempotency, rate limit, singleton, pause; all are looked at before any token is taken (decision 012)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ async def test_an_invoke_that_is_skipped_says_so_to_its_parent(shard: Shard, del
     )
     await shard.deliver(delivery, lambda: shard.invokes.invoke_runs("P", [write]))
     memos = (await shard.stored()).of("steps", parent.run)
-    assert "RunSkipped" in str(memos["ik"]) and "rate_limit" in str(memos["ik"])
+    assert "RunSkipped" in str(memos["ik"])
+    assert "rate_limit" in str(memos["ik"])
     assert await states(shard, [child]) == "-"
     assert await reasons(shard) == ["rate_limit"], "decided once"
 
@@ -191,7 +192,9 @@ async def test_a_retired_function_takes_its_flow_control_with_it(shard: Shard) -
     assert await shard.registry.retire_functions(0) == ["a/f"]
     stored = await shard.stored()
     assert stored.of("meta")["paused"] == "0"
-    assert not stored.of("flow", "a") and not stored.of("paused", "a") and not stored.of("skipped", "a")
+    assert not stored.of("flow", "a")
+    assert not stored.of("paused", "a")
+    assert not stored.of("skipped", "a")
     assert await shard.flow.skips("a/f") == []
 
 
@@ -230,7 +233,9 @@ def test_a_key_is_readable_and_has_no_spaces(value: str, name: str) -> None:
 
 def test_long_keys_are_cut_and_told_apart() -> None:
     one, other = key_name("k" * 5000 + "1"), key_name("k" * 5000 + "2")
-    assert one != other and len(one) < 97 and one.startswith("k" * 60)
+    assert one != other
+    assert len(one) < 97
+    assert one.startswith("k" * 60)
 
 
 def test_numbers_are_written_by_the_letters_of_the_gates() -> None:

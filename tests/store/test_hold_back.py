@@ -170,7 +170,7 @@ async def test_routing_again_holds_nothing_back_twice(shard: Shard, gates: str) 
         await shard.events.route_events(backlog.cursor, entry, backlog.registry, 1, [decision], 1000)
 
     await route()
-    with pytest.raises(Exception, match="CURSOR_MOVED|moved|cursor"):
+    with pytest.raises(Exception, match=r"CURSOR_MOVED|moved|cursor"):
         await route()
     shard.advance(1000)
     await fire(shard)

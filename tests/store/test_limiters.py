@@ -1,4 +1,4 @@
-"""Each limiter against a simple model with a virtual clock: hypothesis draws what comes when, the model says what must happen."""
+"""Each limiter against a simple model with a virtual clock: hypothesis draws what comes when, the model says what must be."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durableq.model.flow import with_gates
+from durableq.store.keys import Keys
 from durableq.words.ids import run_id
 from tests.fuzz import EXAMPLES
 from tests.servers import Server
 from tests.store.checked import IDENTITY, SCRIPTS
-from durableq.store.keys import Keys
 
 ACTS = max(10, EXAMPLES // 3)
 GAPS = st.lists(st.sampled_from([0, 1, 7, 50, 99, 100, 101, 350, 1000]), min_size=1, max_size=25)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from durableq.store.runs import RetryWrite
-from tests.store.gates import deploy, fire, finish, held_by, states, triggered
+from tests.store.gates import deploy, finish, fire, held_by, states, triggered
 from tests.store.shard import DELIVERIES, Held, Shard
 
 
