@@ -2,7 +2,7 @@
 -- transition: QUEUED -> RUNNING
 -- keys: meta, leases, lease(lease), held(lease), work(app), ready(function), suspects(app), run(id), input(id), steps(id), bell(app), timers, timer_bell, paused(app), flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
 -- include: alive, app_of, ring_timers
--- rarely: claim_lanes, hold_run, has_room, hold_alone, is_paused
+-- rarely: claim_lanes, pass_alone, is_paused
 -- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
@@ -60,7 +60,7 @@ local function end_by(id, finish_ms)
   redis.call('HSET', run(id), 'k', (redis.call('HGET', run(id), 'k') or '') .. 't')
   earliest = math.min(earliest or now + finish_ms, now + finish_ms)
 end
--- finish_ms: '1' where the function has none. gates: of a lane's run, what it holds from here on. Returns whether it was taken.
+-- finish_ms: '1' where the function has none. gates: of a lane's run, what it holds from here on. Returns whether it was taken, and whether it had begun before.
 local function take(id, finish_ms, gates)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return false end
@@ -78,13 +78,12 @@ local function take(id, finish_ms, gates)
       redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
     end
   end
-  if gates and (v[10] or gates.begins) then hold_run(id, gates, v[10]) end
   if v[12] then redis.call('HDEL', run(id), 'd') end
   if not v[10] and finish_ms ~= '1' then end_by(id, tonumber(finish_ms)) end
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch_text
   runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
-  return true
+  return true, v[10]
 end
 local function remember_claim()
   if earliest then ring_timers(earliest) end
@@ -100,7 +99,7 @@ local function suspect_of(app)
     local v = redis.call('HMGET', run(id), 'f', 'j')
     local finish_ms = v[1] and redis.call('HGET', lease(lease_id), 'f:' .. v[1])
     if finish_ms and not (pausing and is_paused(v[1])) then
-      if not v[2] or has_room(v[1], v[2]) then return id, finish_ms, v[2] end
+      if not v[2] or pass_alone(id, v[1], v[2], false) then return id, finish_ms, v[2] end
     end
   end
 end
@@ -115,7 +114,7 @@ for i = 1, ITEMS do
     if alone == 1 and redis.call('EXISTS', held(lease_id)) == 0 then
       redis.call('ZREM', suspects(app), suspect)
       take(suspect, finish_ms)
-      if gates then hold_alone(suspect, gates) end
+      if gates then pass_alone(suspect, '', gates, true) end
       if #members == 1 then redis.call('HSET', lease(lease_id), 'alone', suspect) end
       remember_claim()
       return {now, 1, skip, unrouted, runs}

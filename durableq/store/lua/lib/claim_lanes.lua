@@ -1,6 +1,6 @@
 -- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer.
 -- keys: flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool), timers, run(id)
--- include: gates_of, numbers_of, room_of, turn_of, unpark
+-- include: gates_of, numbers_of, room_of, turn_of, unpark, hold_run
 -- A visit takes runs, or finds a gate shut and parks the lane there. What keeps parked lanes from being forgotten: while a gate is open and lanes of fn are parked at it,
 -- some open lane has that gate. So a lane that ceases to be open, for whatever reason, opens another one at each of its gates that has room left.
 -- Of several shut gates the narrowest counts: it is not going to open for anybody else.
@@ -52,7 +52,9 @@ local function visit(fn, name, numbers, share, take, touched, last)
   local taken, gone = {}, {}
   for k = 1, #popped, 2 do
     gone[#gone + 1] = popped[k]
-    if take(popped[k], gates) then
+    local took, begun = take(popped[k], gates)
+    if took then
+      if begun or gates.begins then hold_run(popped[k], gates, begun) end
       taken[#taken + 1] = now_text
       taken[#taken + 1] = popped[k]
     end
