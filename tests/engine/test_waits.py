@@ -136,44 +136,6 @@ def test_a_loop_of_waits_has_its_events_one_by_one_in_order(written: str) -> Non
 
 
 @both
-def test_what_had_an_event_is_the_name_so_the_next_wait_under_another_condition_is_behind_it(written: str) -> None:
-    def script(ctx: Any) -> Any:
-        first = yield ctx.step.wait_for_event("b", "a/b", timeout="1h", if_="async.data.kind == 'b'")
-        second = yield ctx.step.wait_for_event("a", "a/b", timeout="1h", if_="async.data.kind == 'a'")
-        return [first.data["n"], second and second.data["n"]]
-
-    world = World(function_of(written, script))
-    kinds = "aba"
-    world.plan = [
-        (n, lambda n=n, kind=kind: world.outside.arrive("a/b", {"kind": kind, "n": n}))  # type: ignore[misc]
-        for n, kind in enumerate(kinds)
-    ]
-    assert world.finish() == [1, 2]
-
-
-@both
-def test_loops_under_different_conditions_beside_each_other_read_on_from_their_own(written: str) -> None:
-    def script(ctx: Any) -> Any:
-        seen: dict[str, list[int]] = {"a": [], "b": []}
-        for i in range(3):
-            pair = yield beside(ctx, *[_of_kind(ctx, kind, i) for kind in "ab"])
-            for kind, event in zip("ab", pair, strict=True):
-                seen[kind].append(event.data["n"])
-        return seen
-
-    world = World(function_of(written, script))
-    world.plan = [
-        (n, lambda n=n, kind=kind: world.outside.arrive("a/b", {"kind": kind, "n": n}))  # type: ignore[misc]
-        for n, kind in enumerate("aaabbb")
-    ]
-    assert world.finish() == {"a": [0, 1, 2], "b": [3, 4, 5]}
-
-
-def _of_kind(ctx: Any, kind: str, turn: int) -> Any:
-    return lambda: ctx.step.wait_for_event(f"{kind}{turn}", "a/b", timeout="1h", if_=f"async.data.kind == '{kind}'")
-
-
-@both
 def test_the_condition_is_over_the_runs_event_and_the_arriving_one(written: str) -> None:
     def script(ctx: Any) -> Any:
         yield from ()
