@@ -55,6 +55,17 @@ class Checked:
             assert not found, f"after {name}{args} -> {reply!r}:\n" + "\n".join(found)
         return reply
 
+    def arrange(self, name: str, *args: Any) -> Any:
+        """The reply, unjudged: for getting to where a test begins. `call` judges from there, once `look` was called."""
+        return self._send(name, args)
+
+    def look(self) -> Stored:
+        """Read what is stored, and fail if it breaks an invariant."""
+        self.stored = self._read()
+        found = violations(self.stored)
+        assert not found, "\n".join(found)
+        return self.stored
+
     def run(self, run: str) -> dict[str, str]:
         found: dict[str, str] = self.stored.of("run", run)
         return found

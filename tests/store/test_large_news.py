@@ -1,4 +1,4 @@
-"""A reply ends at 256 KB of news: results beyond that are only named in it, and read one by one. The holder is told all of them."""
+"""A reply ends at 256 KB of news; results beyond that are only named in it, and read one by one. The holder is told all."""
 
 from __future__ import annotations
 
