@@ -1,11 +1,12 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease)
--- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leases, lease(lease), held(lease), inbox(lease)
+-- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
--- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by). It leaves the set here, with its effect;
+-- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by), or `o function place` (obey: a deployment has changed its timeouts,
+-- which its runs are told by and by). It leaves the set here, with its effect;
 -- of a final run it has none, but that the wait is swept (void_wait). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
 -- Called by any number of schedulers: who comes second finds the timers gone.
 local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, limit)
@@ -45,10 +46,22 @@ local function fire_other(timer, kind, id, key)
   return true
 end
 
+-- One a call, since each looks at a hundred runs; and between two of them other timers are fired.
+local obeyed = false
+local function obey(timer, fn, place)
+  if obeyed then return end
+  obeyed = true
+  redis.call('ZREM', timers, timer)
+  local further = obey_timeouts(fn, place)
+  if further then redis.call('ZADD', timers, now + 10, 'o ' .. fn .. ' ' .. further) end
+end
+
 local OTHER = {b = true, f = true, v = true, g = true, i = true}
 for _, timer in ipairs(due) do
   local kind, id, key = string.match(timer, '^(%a) (%S+) ?(.*)$')
-  if not OTHER[kind] or not fire_other(timer, kind, id, key) then
+  if kind == 'o' then
+    obey(timer, id, key)
+  elseif not OTHER[kind] or not fire_other(timer, kind, id, key) then
     redis.call('ZREM', timers, timer)
     local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't')
     local state = v[1]

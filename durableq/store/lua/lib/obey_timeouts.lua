@@ -1,0 +1,42 @@
+-- obey_timeouts(fn, place): set the timers of a function's living runs by the newest deployment's timeouts, of a hundred or so. Returns where to go on, nil at the end.
+-- keys: ready(function), waiting(function), suspects(app), leases, held(lease), run(id), timers, timeouts(app)
+-- place: `pass stage cursor`, '' at first. What takes more than one call is gone through twice, since runs move meanwhile.
+local function obey_timeouts(fn, place)
+  local app, name = string.match(fn, '^([^/]+)/(.+)$')
+  local start_ms, finish_ms = string.match(redis.call('HGET', timeouts(app), name) or '0 0', '^(%d+) (%d+)$')
+  local function settle(id)
+    local v = redis.call('HMGET', run(id), 's', 'f', 'b', 'c', 'y', 'd', 'k')
+    if v[2] ~= fn or not (v[1] == 'q' or v[1] == 'r' or v[1] == 'w') then return end
+    local kind, allowed, from = 'f', tonumber(finish_ms), v[3]
+    if not v[3] then kind, allowed, from = 'b', tonumber(start_ms), v[5] or v[6] or v[4] end
+    if allowed == 0 then return end
+    redis.call('ZADD', timers, tonumber(from) + allowed, kind .. ' ' .. id)
+    if not string.find(v[7] or '', 't', 1, true) then redis.call('HSET', run(id), 'k', (v[7] or '') .. 't') end
+  end
+  local pass, stage, cursor = string.match(place, '^(%d) (%d+) (%d+)$')
+  pass, stage, cursor = tonumber(pass or 1), tonumber(stage or 1), cursor or '0'
+  local at_once, looked = place == '', 0
+  while looked < 100 do
+    local command, list = 'ZSCAN', nil
+    if stage == 1 then list = ready(fn)
+    elseif stage == 2 then list = waiting(fn)
+    elseif stage == 3 then list = suspects(app)
+    else
+      local lease_id = redis.call('ZRANGE', leases, stage - 4, stage - 4)[1]
+      if not lease_id and (at_once or pass == 2) then return nil end
+      if lease_id then command, list = 'SSCAN', held(lease_id) end
+    end
+    if list then
+      local found = redis.call(command, list, cursor, 'COUNT', 100)
+      for i = 1, #found[2], command == 'ZSCAN' and 2 or 1 do
+        settle(found[2][i])
+        looked = looked + 1
+      end
+      cursor = found[1]
+      if cursor == '0' then stage = stage + 1 end
+    else
+      pass, stage = 2, 1
+    end
+  end
+  return pass .. ' ' .. stage .. ' ' .. cursor
+end
