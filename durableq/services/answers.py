@@ -4,7 +4,7 @@ Authority: Redis, asked by `watch_runs`: of each awaited run at once; of all of 
 connection and every 15 s, a hundred a call. The stream that is read in between is a hint, which makes an answer prompt.
 
 Invariants. A run is in `_awaited` while somebody waits for it, and no longer. While there is any, the stream is read and
-kept alive; when there was none for a whole round, its connection is closed.
+kept alive; when there is none at the end of a round, its connection is closed.
 
 Failures. Once a run was asked for, an outage is waited out; until then RedisUnavailable says that nobody answers. A
 namespace that is not the one we knew ends every wait with StateLost.
@@ -85,7 +85,6 @@ class Answers:
         self._to_ask: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._used = False
         self._up = False
 
     async def ended(self, run_id: str, within_s: float | None = None) -> Ended:
@@ -98,7 +97,6 @@ class Answers:
         if awaited is None:
             awaited = self._awaited[run_id] = _Awaited(self._loop)
             self._ask_soon(run_id)
-        self._used = True
         awaited.waiters += 1
         try:
             if not awaited.asked.done():
@@ -195,7 +193,7 @@ class Answers:
             self._reader = detached(self._loop, self._listen(self._blocking(self._changed)), "durableq-answers")
 
     async def _listen(self, calls: Calls) -> None:
-        """Read the stream, and once a round look at all that is awaited; until nothing was for a round."""
+        """Read the stream, and once a round look at all that is awaited, until nothing is."""
         ends, after, looked_s = Ends(calls), "0", self._loop.time()
         try:
             while True:
@@ -206,9 +204,9 @@ class Answers:
                     if told.runs:
                         self._spawn(self._read(told.runs))
                     continue
-                if not self._used and not self._awaited:
+                if not self._awaited:
                     return
-                looked_s, self._used = self._loop.time(), False
+                looked_s = self._loop.time()
                 if await self._ask_again():
                     after = "0"  # a hint has not come: the stream may be another one than was read before
         except DurableqError as error:
