@@ -69,7 +69,7 @@ def _trigger(stored: Mapping[str, Any]) -> str:
 
 def welcome(functions: Triggers, to_send: str, to_look: str, reloads: bool) -> str:
     """What is served, and what to do next."""
-    rows = [(function, " or ".join(triggers)) for function, triggers in functions.items()]
+    rows = [(function, " or ".join(triggers) or "invoke") for function, triggers in functions.items()]
     count = _counted(functions)
     code = "a change of the code starts a new worker" if reloads else "the code is read once (--no-reload)"
     next_step = "To send an event, in this directory" if to_send else "To see what runs, in this directory"

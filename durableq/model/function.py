@@ -144,8 +144,8 @@ def _check_triggers(where: str, triggers: object) -> tuple[Trigger, ...]:
         if not isinstance(trigger, (EventTrigger, CronTrigger)):
             meant = "CronTrigger" if isinstance(trigger, str) and _looks_like_cron(trigger) else "EventTrigger"
             raise ConfigError(f"{where}: triggers holds {trigger!r}, which is no {meant}: write {meant}({trigger!r})")
-    if not 1 <= len(triggers) <= TRIGGERS_MAX:
-        raise ConfigError(f"{where}: triggers must hold 1 to {TRIGGERS_MAX} triggers, not {len(triggers)}")
+    if len(triggers) > TRIGGERS_MAX:
+        raise ConfigError(f"{where}: triggers must hold at most {TRIGGERS_MAX} triggers, not {len(triggers)}")
     if len(set(triggers)) < len(triggers):
         raise ConfigError(
             f"{where}: the same trigger stands twice in triggers: {next(t for t in triggers if triggers.count(t) > 1)}"
