@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import durableq as dq
-from durableq.testing import AsyncTestEnv
+from durableq.testing import TestEnv
 
 
 def declare(**options: Any) -> Callable[[Any], Any]:
@@ -45,10 +45,10 @@ async def test_a_function_without_triggers_is_started_by_invoke_alone() -> None:
     async def double(ctx: dq.Context) -> int:
         return int(ctx.event.data["n"]) * 2
 
-    async with AsyncTestEnv(app) as env:
+    async with TestEnv(app) as env:
         assert await (await app.invoke(double, data={"n": 4})).result() == 8
         (view,) = await app.client.functions()
-        assert (view.triggers, len(env.runs())) == ((), 1)
+        assert (view.triggers, len(env.runs)) == ((), 1)
 
 
 def test_an_unknown_option_is_refused() -> None:

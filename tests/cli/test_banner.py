@@ -45,7 +45,7 @@ def test_the_welcome_lists_functions_with_their_triggers() -> None:
     assert "    durableq send x --data '{}'\n    durableq runs list" in text
     assert "must meet" not in text
     assert "must meet the condition" in welcome({"shop/a": ["x if event.data.n"]}, "durableq send x", "", True)
-    assert "    shop/b  invoke" in welcome({"shop/b": []}, "", "durableq runs list", True)
+    assert "    shop/b    invoke" in welcome({"shop/b": []}, "", "durableq runs list", True)
     assert "the code is read once" in welcome(functions, "", "durableq runs list", False)
 
 
