@@ -297,6 +297,40 @@ def test_a_handle_outlives_its_loop(server: RealServer, app: dq.App) -> None:
     assert asyncio.run(end(handle)) == 5
 
 
+@real
+def test_nothing_is_logged_of_loops_that_are_over(server: RealServer, app: dq.App) -> None:
+    """And what belonged to them is collected."""
+
+    async def register() -> None:
+        async with ByHand(server, app):
+            pass
+
+    asyncio.run(register())
+    code = """
+import asyncio, gc, sys
+import durableq as dq
+
+client = dq.Client(sys.argv[1])
+
+async def ask():
+    handle = await client.invoke("shop/pays")
+    try:
+        await handle.result(timeout=0)
+    except dq.ResultTimeout:
+        pass
+
+for _ in range(3):
+    asyncio.run(ask())
+    gc.collect()
+print(len(client._connections._opened))
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code, server.url],
+        env=environment(), cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 # ---- leaving
 
 

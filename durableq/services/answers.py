@@ -87,6 +87,11 @@ class Answers:
         self._reader: asyncio.Task[None] | None = None
         self._up = False
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is read or asked for."""
+        return self._reader is None and not self._tasks
+
     async def ended(self, run_id: str, within_s: float | None = None) -> Ended:
         """What this run came to, once it has ended. None waits for as long as it takes.
 
