@@ -39,13 +39,15 @@ from durableq.words.telemetry import Log
 
 EVENTS_KEPT: Final = 100_000
 TRIES: Final = 3
+HINTED_S: Final = 3600.0
+"""No round comes by itself: bells and claims say when there is something."""
 LEAVE_TO_OTHERS_S: Final = 0.2
 UNHEARD_MAX: Final = 1000
 NOTHING: Final[Mapping[str, Made | None]] = MappingProxyType({})
 
 
 class Router:
-    """Routes what waits behind the cursor, in batches."""
+    """Routes what waits behind the cursor, in batches. A service that is turned whenever it is hinted."""
 
     def __init__(
         self,
@@ -88,6 +90,10 @@ class Router:
     def offer(self, backlog: Backlog | None) -> None:
         """Take what a bell brought: the next round begins with it instead of reading. It may be old by then."""
         self._offered = backlog
+
+    async def run_once(self) -> float:
+        await self.route()
+        return HINTED_S
 
     async def route(self) -> int:
         """Route until nothing is left or somebody else does. Returns the runs created.

@@ -164,7 +164,7 @@ class Worker:
         )
         self._claims = _Under(self._claimer, self.lease_lost)
         self._claiming = Loop("claimer", self._claims, log, self._state_lost)
-        self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
+        self._routing = Loop("router", self._router, log, self._state_lost)
         self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed, self._delivered)
         self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
         self._listening = Loop("listener", self._listener, log, self._state_lost)
@@ -394,14 +394,3 @@ class _Under:
         except LeaseLost as error:
             self._lost(str(error).partition(" ")[2])
             return 0.2
-
-
-class _Routing:
-    """Routes whenever it is hinted."""
-
-    def __init__(self, router: Router) -> None:
-        self._router = router
-
-    async def run_once(self) -> float:
-        await self._router.route()
-        return 3600.0
