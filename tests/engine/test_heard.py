@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from durableq.model.event import Event
 from tests.engine.world import World
 from tests.engine.written import beside, both, function_of
 
@@ -154,3 +155,14 @@ def test_a_crash_changes_nothing_of_it(written: str, crash_after: int) -> None:
 
     world = world_of(function_of(written, script), "abaabbz", crash_after=crash_after)
     assert world.finish() == [[0, 2, 3], [1, 4, 5], 6]
+
+
+def test_the_furthest_is_by_place_in_the_stream_not_by_its_text() -> None:
+    async def function(ctx: Any) -> Any:
+        await asyncio.gather(*[of_kind(ctx, kind, kind) for kind in "ab"])
+        return number_of(await of_kind(ctx, "any", "next"))
+
+    world = World(function)
+    for n, kind in enumerate("xxxxxxxxxaby"):
+        world.outside.log.append((f"5-{n}", Event("a/b", {"kind": kind, "n": n}, id=str(n))))
+    assert world.finish() == 11
