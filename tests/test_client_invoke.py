@@ -44,6 +44,14 @@ def declared(url: str) -> dq.App:
     def packs(ctx: dq.SyncContext[Wanted]) -> int:
         return ctx.event.data.n
 
+    @app.function(
+        "ships",
+        triggers=[dq.EventTrigger("order/shipped")],
+        cancel_on=dq.CancelOn("order/cancelled", if_="event.data.id == async.data.id"),
+        timeouts=dq.Timeouts(start="1h"),
+    )
+    async def ships(ctx: dq.Context) -> None: ...
+
     return app
 
 
@@ -92,6 +100,16 @@ async def test_a_function_is_named_by_itself_by_its_full_id_or_by_its_short_one_
         await worker.complete(handle.run_id, value={"total": 5})
     given = [await handle.result() for handle in handles]
     assert given == [Receipt(5), {"total": 5}, {"total": 5}, {"total": 5}, Receipt(5)], "typed, where the type is known"
+
+
+@real
+async def test_what_the_declaration_asks_for_is_there_from_the_start(app: dq.App, worker: ByHand) -> None:
+    handle = await app.invoke("ships", data={"id": 7})
+    command, key = worker.calls.link.command, worker.calls.key
+    assert await command("LLEN", key("listens", handle.run_id)) == 1, "it may be cancelled by an event"
+    assert await command("ZSCORE", key("timers"), f"b {handle.run_id}") is not None, "it must begin within an hour"
+    assert (await handle.cancel()).cancelled
+    assert await command("ZCARD", key("timers")) == 0
 
 
 @real
