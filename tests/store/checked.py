@@ -51,6 +51,7 @@ class Checked:
             self._transitions(before, name),
             self._foreign_keys(before, name),
             self._guards(before, name, args, reply),
+            self._names_are_kept(before, name, args),
         ):
             assert not found, f"after {name}{args} -> {reply!r}:\n" + "\n".join(found)
         return reply
@@ -104,6 +105,21 @@ class Checked:
     def _foreign_keys(self, before: Stored, name: str) -> list[str]:
         extra = before.changed(self.stored) - set(SCRIPTS[name].header.keys)
         return [f"{name} changed {key}, which its header does not name" for key in sorted(extra)]
+
+    def _names_are_kept(self, before: Stored, name: str, args: tuple[Any, ...]) -> list[str]:
+        """16: a signal that a pending wait has is taken over only by who asks for that."""
+        if name != "await_signals":
+            return []
+        kept = {args[at + 7] for at in range(1, len(args), 9)} - {
+            args[at + 7] for at in range(1, len(args), 9) if args[at + 8] == 1
+        }
+        found = []
+        for signal in kept & before.of("signals").keys():
+            owner = before.of("signals")[signal]
+            living = before.of("run", owner.split(" ")[0]).get("s", "?") in "qrw"
+            if living and self.stored.of("signals").get(signal) != owner:
+                found.append(f"16 {signal!r} was {owner}'s, and is {self.stored.of('signals').get(signal)}'s")
+        return found
 
     def _guards(self, before: Stored, name: str, args: tuple[Any, ...], reply: Any) -> list[str]:
         if name not in OF_HOLDERS:

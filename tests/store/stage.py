@@ -147,7 +147,8 @@ class Stage:
             )  # fmt: skip
             if not (isinstance(reply, list) and isinstance(reply[1][0], list) and reply[1][0][0] == -1):
                 return self._told("begin", reply)
-            entries = [entry.decode() for entry, _ in reply[1][0][1]]
+            found: list[Any] = reply[1][0][1]
+            entries = [entry.decode() for entry, _ in found]
             if self.entry in entries:
                 came = result("m", f"{self.entry} \xc1 happened".encode("latin-1"), b"").replace(b"m0 ", b"m ", 1)
                 return self._told("begin", self._do("record_steps", "L1", RUN, 1, self.seen[RUN], KEY, came))

@@ -327,7 +327,10 @@ def perform(stage: Stage, race: Race, play: Played) -> None:
 
 @pytest.mark.parametrize("race", RACES)
 def test_every_order_of_scripts_ends_well(server: Server, race: str) -> None:
-    found = broken_orders(server, RACES[race], played(RACES[race].acts, copies=False))
+    plays = list(played(RACES[race].acts, copies=False))
+    # Lua costs the fake ten times as much: of many orders it takes every third, and all with --slow.
+    some = plays[::3] if not server.kind.real and len(plays) > 6 else plays
+    found = broken_orders(server, RACES[race], some)
     assert not found, f"{len(found)} orders:\n" + "\n".join(found[:3])
 
 
