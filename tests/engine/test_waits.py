@@ -18,6 +18,7 @@ from durableq.model.limits import Limits
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import AttemptFailed, Completed, Failed, Suspended
 from durableq.words import codec
+from durableq.words.errors import StepError
 from durableq.words.ids import step_key
 from tests.engine.outside import match_blob
 from tests.engine.virtual import START_S, run_virtual
@@ -474,6 +475,35 @@ def test_a_wait_that_was_answered_before_the_claim_is_told_without_a_call() -> N
     world.sequence = 1
     assert world.finish() == {"n": 1}
     assert world.calls == []
+
+
+@pytest.mark.parametrize("arrives_ms", [500, 5_000])
+def test_a_wait_goes_on_while_the_function_is_called_again_because_a_thread_is_stuck(arrives_ms: int) -> None:
+    release = threading.Event()
+    began: list[str] = []
+
+    def function(ctx: Any) -> Any:
+        def bounded() -> Any:
+            try:
+                ctx.step.options(timeout=1, retries=0).run("stuck", release.wait, 10)
+            except StepError as error:
+                ctx.step.sleep("after", 10)
+                return error.name
+
+        def waiting() -> Any:
+            began.append("waiting")
+            return ctx.step.wait_for_event("w", "a/b", timeout="1h").data
+
+        return list(ctx.parallel(bounded, waiting))
+
+    world = World(function)
+    world.plan = [(arrives_ms, lambda: world.outside.arrive("a/b", {"n": 1}))]
+    try:
+        assert world.finish() == ["StepTimeout", {"n": 1}]
+    finally:
+        release.set()
+    assert len(began) > world.executions  # within one turn, too
+    assert [call[0] for call in world.calls].count("await_event") == 1
 
 
 # --- Mistakes.
