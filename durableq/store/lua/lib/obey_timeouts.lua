@@ -16,24 +16,26 @@ local function obey_timeouts(fn, place)
   local pass, stage, cursor = string.match(place, '^(%d) (%d+) (%d+)$')
   pass, stage, cursor = tonumber(pass or 1), tonumber(stage or 1), cursor or '0'
   local at_once, looked = place == '', 0
-  while looked < 100 do
-    local command, list = 'ZSCAN', nil
-    if stage == 1 then list = ready(fn)
-    elseif stage == 2 then list = waiting(fn)
-    elseif stage == 3 then list = suspects(app)
-    else
-      local lease_id = redis.call('ZRANGE', leases, stage - 4, stage - 4)[1]
-      if not lease_id and (at_once or pass == 2) then return nil end
-      if lease_id then command, list = 'SSCAN', held(lease_id) end
+  -- A page of what is ready, waiting, suspected, or in hand of one lease after the other; nil behind the last.
+  local function page()
+    if stage <= 3 then
+      local list = stage == 1 and ready(fn) or stage == 2 and waiting(fn) or suspects(app)
+      return redis.call('ZSCAN', list, cursor, 'COUNT', 100), 2
     end
-    if list then
-      local found = redis.call(command, list, cursor, 'COUNT', 100)
-      for i = 1, #found[2], command == 'ZSCAN' and 2 or 1 do
+    local lease_id = redis.call('ZRANGE', leases, stage - 4, stage - 4)[1]
+    if lease_id then return redis.call('SSCAN', held(lease_id), cursor, 'COUNT', 100), 1 end
+  end
+  while looked < 100 do
+    local found, step = page()
+    if found then
+      for i = 1, #found[2], step do
         settle(found[2][i])
         looked = looked + 1
       end
       cursor = found[1]
       if cursor == '0' then stage = stage + 1 end
+    elseif at_once or pass == 2 then
+      return nil
     else
       pass, stage = 2, 1
     end
