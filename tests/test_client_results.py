@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.engine.branch import install
 from durableq.services import answers
 from durableq.services.answers import Answers
 from durableq.testing import TestEnv
 from tests.by_hand import ByHand
 from tests.durableq_command import REPOSITORY, environment
+from tests.engine.world import World
 from tests.servers import RealServer, on
 
 real = on("redis7")
@@ -329,6 +331,41 @@ print(len(client._connections._opened))
         env=environment(), cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@real
+async def test_a_step_s_body_may_wait_and_what_waits_for_it_outlives_the_run(app: dq.App, worker: ByHand) -> None:
+    """The reader is no branch of the run, so the end of a turn leaves it alone."""
+
+    async def call() -> int:
+        handle = await app.invoke("pays")
+        ended: int = await handle.result()
+        return ended
+
+    async def calls(ctx: dq.Context) -> int:
+        return await ctx.step.run("call", call)
+
+    async def work() -> None:
+        while True:
+            for run in await worker.claim():
+                await worker.complete(run, value=5)
+            await asyncio.sleep(0.005)
+
+    loop = asyncio.get_running_loop()
+    previous = loop.get_task_factory()
+    install(loop)
+    working = asyncio.create_task(work())
+    try:
+        async with asyncio.timeout(10):
+            assert await World(calls).finish_on_loop() == 5
+            reader = answers_of(app.client)._reader
+            assert await World(calls).finish_on_loop() == 5
+            assert answers_of(app.client)._reader is reader
+            assert reader is not None
+            assert not reader.done()
+    finally:
+        loop.set_task_factory(previous)
+        working.cancel()
 
 
 # ---- leaving
