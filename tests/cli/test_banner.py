@@ -49,6 +49,21 @@ def test_the_welcome_lists_functions_with_their_triggers() -> None:
     assert "the code is read once" in welcome(functions, "", "durableq runs list", False)
 
 
+def test_a_system_event_starts_functions_and_is_nothing_to_send() -> None:
+    failed = "durableq/function.failed if event.data.function_id == 'a'"
+    functions = {
+        "shop/a": ["x if event.data.n"],
+        "shop/a:on-failure": [failed],
+        "shop/b": ["durableq/function.finished"],
+    }
+    text = welcome(functions, "durableq send x --data '{}'", "", True)
+    assert "    shop/a:on-failure  a failure of shop/a\n" in text
+    assert "    shop/b             durableq/function.finished\n" in text
+    assert "must meet the condition" in text
+    assert paste_line(URL, "default", functions, {}) == "durableq send x --data '{}'"
+    assert paste_line(URL, "default", {"shop/b": functions["shop/b"]}, {}) == ""
+
+
 def test_a_reload_says_what_came_and_went() -> None:
     before, now = {"a/x": ["e"], "a/y": ["f"], "a/z": ["g"]}, {"a/x": ["e"], "a/y": ["other"], "b/new": ["e"]}
     assert reloaded(before, now) == (
