@@ -263,18 +263,22 @@ class Worker:
         await asyncio.gather(*(loop.stop() for loop in loops))
         if self._leasing is not None:
             self._leasing.cancel()
-        if self._bell_calls is not self._calls:
-            # Its read that is under way would swallow the ring with which the lease is closed.
-            await self._bell_calls.link.close()
         if not self._lost:
             try:
                 async with asyncio.timeout(LEAVING_PATIENCE_S):
+                    await self._hang_up()
                     await self._leases.close_lease(
                         self._lease, crashed=False, reason="it left", keep_failed=Retention().failed
                     )
             except (TimeoutError, DurableqError) as error:
                 self._log.warning("lease.not_closed", error=str(error) or "Redis did not answer in time")
         self.environment.close()
+
+    async def _hang_up(self) -> None:
+        """Break off the read of bells that is under way: it would swallow the ring with which the lease is closed."""
+        if self._bell_calls is not self._calls:
+            await self._bell_calls.link.close()
+            await self._calls.read("TIME")  # answered, it has seen that connection end
 
     async def _begin_lease(self) -> None:
         lease = new_token()

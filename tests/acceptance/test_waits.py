@@ -121,6 +121,7 @@ async def test_events_are_read_one_by_one_in_order_across_kills_of_those_who_del
     for n in range(lines):
         await play.send("asking/line", *({"key": key, "n": n} for key in keys))
         if n in (3, 7):
+            await play.bodies(str(n - 1), 20, "read")
             workers[n == 7].kill_child()
     assert await play.results(20, "read") == [list(range(lines))] * 20
 

@@ -276,14 +276,15 @@ async def test_an_event_that_cannot_be_read_is_passed_over_and_said_once(hands: 
     assert [line["entry"] for line in hands.said("event.unreadable")] == [f"{damaged}-1"]
 
 
-async def test_one_event_resumes_three_hundred_runs(hands: Hands) -> None:
+async def test_one_event_resumes_hundreds_of_runs(hands: Hands, server: Server) -> None:
+    hundreds = 3 if server.kind.real else 1
     await hands.begin(one_wait())
     async with hands.turning():
-        for _ in range(3):
+        for _ in range(hundreds):
             await hands.send(START, *({"id": 7} for _ in range(100)))
-        await hands.asleep("shop/order", 300)
+        await hands.asleep("shop/order", hundreds * 100)
         await hands.send(PAID, {"id": 7})
-        assert await hands.results("shop/order", 300) == [{"id": 7}] * 300
+        assert await hands.results("shop/order", hundreds * 100) == [{"id": 7}] * hundreds * 100
 
 
 async def test_an_event_and_the_timeout_end_a_wait_once(hands: Hands) -> None:
@@ -375,7 +376,7 @@ async def test_looking_through_many_events_holds_up_no_other_run(hands: Hands) -
         gate.open()
         begun = loop.time()
         worst = 0.0
-        while sum(run.row.state == "w" for run in await hands.runs("shop/order")) < 20:
+        while list((await hands.states("shop/order")).values()).count("w") < 20:
             before = loop.time()
             await asyncio.sleep(0)
             worst = max(worst, loop.time() - before)
