@@ -42,6 +42,8 @@ TRIES: Final = 3
 HINTED_S: Final = 3600.0
 """No round comes by itself: bells and claims say when there is something."""
 LEAVE_TO_OTHERS_S: Final = 0.2
+PAUSE_S: Final = 0.05
+"""After DELIVERIES_BEHIND. Each delivery and each claim hints, and would send a batch of decisions to be refused again."""
 UNHEARD_MAX: Final = 1000
 NOTHING: Final[Mapping[str, Made | None]] = MappingProxyType({})
 
@@ -79,6 +81,7 @@ class Router:
         """Up to which version of them these are."""
         self.paused = False
         """Whether routing has stopped until something is delivered."""
+        self._again_at_s = 0.0
         self._say_names = False
         """Whether names change so fast that a batch has to say which it is about."""
         self._busy = asyncio.Lock()
@@ -92,8 +95,14 @@ class Router:
         self._offered = backlog
 
     async def run_once(self) -> float:
+        now_s = asyncio.get_running_loop().time
+        if self._again_at_s > now_s():
+            return self._again_at_s - now_s()
         await self.route()
-        return HINTED_S
+        if not self.paused:
+            return HINTED_S
+        self._again_at_s = now_s() + PAUSE_S
+        return PAUSE_S
 
     async def route(self) -> int:
         """Route until nothing is left or somebody else does. Returns the runs created.
