@@ -184,6 +184,17 @@ async def test_a_wait_that_begins_while_an_event_is_delivered_is_not_given_it_ag
     assert entry
 
 
+async def test_a_wait_above_the_bound_is_not_answered_whoever_asks(shard: Shard) -> None:
+    """It began when the event was routed already, looked at it, and found that it was not the one."""
+    await asleep(shard)
+    entry = await happened(shard)
+    late = await shard.claimed()
+    await begin(shard, late, behind="1-0")
+    done = await shard.waits.deliver_event(NAME, entry, [(BUCKET, 2)], done=True, keep_failed=10)
+    assert done.reached == 0
+    assert (await memo(shard, late.run)).startswith("0 ")
+
+
 async def test_a_loop_of_waits_reads_its_events_one_by_one_while_they_are_being_delivered(shard: Shard) -> None:
     held = await awaiting(shard, "w1")
     entries = [await happened(shard, str(number).encode()) for number in range(3)]

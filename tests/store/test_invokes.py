@@ -102,6 +102,25 @@ async def test_a_function_that_is_not_registered_is_a_result_at_once(shard: Shar
     assert details.notes == {"call": b"note"}, "screens show which step it was"
 
 
+async def test_a_run_that_is_there_already_is_not_taken_for_a_child(shard: Shard) -> None:
+    held = await parent(shard)
+    await shard.invokes.start_runs("", [NewRun(CHILD, "a/f", b"somebody's", b"")])
+    before = (await shard.stored()).of("run", CHILD)
+    ((_, found),) = (await invoke(shard, held)).news
+    assert (found.kind, found.blob) == (MemoKind.ERROR, f"TRunExists\nrun {CHILD} is there already".encode())
+    stored = await shard.stored()
+    assert (stored.of("run", CHILD), stored.of("input", CHILD)) == (before, b"somebody's")
+
+
+async def test_who_listens_for_invoked_runs_is_told_of_each(shard: Shard) -> None:
+    held = await parent(shard)
+    await shard.command("HSET", shard.key("meta"), "echo", "i")
+    await invoke(shard, held)
+    await shard.invokes.start_runs("", [NewRun("D" * 26, "a/f", b"given", b"")])
+    events = [fields[1] for _, fields in (await shard.stored()).of("events")]
+    assert events[1:] == [b"Si " + CHILD.encode(), b"Si " + b"D" * 26]
+
+
 async def test_a_parent_in_hand_is_told_and_its_suspension_not_accepted(shard: Shard) -> None:
     held = await parent(shard)
     await invoke(shard, held)

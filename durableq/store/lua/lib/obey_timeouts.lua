@@ -5,13 +5,13 @@ local function obey_timeouts(fn, place)
   local app, name = string.match(fn, '^([^/]+)/(.+)$')
   local start_ms, finish_ms = string.match(redis.call('HGET', timeouts(app), name) or '0 0', '^(%d+) (%d+)$')
   local function settle(id)
-    local v = redis.call('HMGET', run(id), 's', 'f', 'b', 'c', 'y', 'd', 'k')
+    local v = redis.call('HMGET', run(id), 's', 'f', 'b', 'c', 'y', 'k')
     if v[2] ~= fn or not (v[1] == 'q' or v[1] == 'r' or v[1] == 'w') then return end
     local kind, allowed, from = 'f', tonumber(finish_ms), v[3]
-    if not v[3] then kind, allowed, from = 'b', tonumber(start_ms), v[5] or v[6] or v[4] end
+    if not v[3] then kind, allowed, from = 'b', tonumber(start_ms), v[5] or v[4] end
     if allowed == 0 then return end
     redis.call('ZADD', timers, tonumber(from) + allowed, kind .. ' ' .. id)
-    if not string.find(v[7] or '', 't', 1, true) then redis.call('HSET', run(id), 'k', (v[7] or '') .. 't') end
+    if not string.find(v[6] or '', 't', 1, true) then redis.call('HSET', run(id), 'k', (v[6] or '') .. 't') end
   end
   local pass, stage, cursor = string.match(place, '^(%d) (%d+) (%d+)$')
   pass, stage, cursor = tonumber(pass or 1), tonumber(stage or 1), cursor or '0'
