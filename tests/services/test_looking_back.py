@@ -388,3 +388,59 @@ async def test_looking_through_many_events_holds_up_no_other_run(hands: Hands) -
 
 async def _nothing() -> None:
     pass
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_conditions_read_the_run_s_own_event_however_large_it_is(hands: Hands, before: bool) -> None:
+    gate = Gate()
+    await hands.begin(one_wait(gate, if_="event.data.text.size() == async.data.size && event.ts > 0"))
+    async with hands.turning():
+        await hands.send(START, {"text": "x" * 400_000})
+        await hands.until(lambda: gate.reached, "the run has begun")
+        if not before:
+            gate.open()
+            await hands.asleep("shop/order")
+        await hands.send(PAID, {"size": 1}, {"size": 400_000})
+        await hands.routed()
+        gate.open()
+        assert await hands.results("shop/order") == [{"size": 400_000}]
+
+
+async def test_what_user_code_does_to_its_event_changes_no_condition(hands: Hands) -> None:
+    app = App("shop")
+
+    @app.function("order", triggers=[EventTrigger(START)])
+    async def order(ctx: Context) -> Any:
+        ctx.event.data["id"] = 2
+        return await _data(ctx.step.wait_for_event("payment", PAID, timeout="1m", if_=SAME))
+
+    await hands.begin(app)
+    async with hands.turning():
+        await hands.send(START, {"id": 1})
+        await hands.asleep("shop/order")
+        await hands.send(PAID, {"id": 2}, {"id": 1})
+        assert await hands.results("shop/order") == [{"id": 1}]
+
+
+async def test_an_invoked_run_sees_events_from_its_creation_on(hands: Hands) -> None:
+    gate = Gate()
+    app = App("shop")
+
+    @app.function("child", triggers=[EventTrigger("never")])
+    async def child(ctx: Context) -> Any:
+        await ctx.step.run("gate", gate.pass_through)
+        return await _data(ctx.step.wait_for_event("payment", PAID, timeout="1m"))
+
+    @app.function("parent", triggers=[EventTrigger(START)])
+    async def parent(ctx: Context) -> Any:
+        return await ctx.step.invoke("child", child)
+
+    await hands.begin(app)
+    async with hands.turning():
+        await hands.send(PAID, {"n": "before"})
+        await hands.send(START)
+        await hands.until(lambda: gate.reached, "the child has begun")
+        await hands.send(PAID, {"n": "meanwhile"}, {"n": "later"})
+        await hands.routed()
+        gate.open()
+        assert await hands.results("shop/parent") == [{"n": "meanwhile"}]
