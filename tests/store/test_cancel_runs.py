@@ -234,9 +234,10 @@ async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(
     calls, waiting = 1, [await shard.waiting() for _ in range(others)]
     while await shard.cancels.sweep_ended(page=100):
         calls += 1
+        assert calls <= 14, "it begins again and again"
         if calls == 2:
             await cancel(shard, *(other.run for other in waiting))
-    assert 7 <= calls <= 14
+    assert calls >= 7
     stored = await shard.stored()
     assert {stored.of("run", f"{n:026}")["s"] for n in range(20)} == {"x"}
     assert "sweeping" not in stored.of("meta")
