@@ -22,7 +22,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
        p parent, s silent, i silent about invokes,
        t timeouts, w watchers
     u  parent: run and step key                      invoke
-    y  due time of a delayed start with timeouts     route
+    y  due time of a delayed start                   route
 
 A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something
 from outside ends (kinds v, g, i), where `filed` says where it is filed, and `number at_ms kind+size note+blob` of what a

@@ -261,14 +261,17 @@ async def test_a_run_that_has_not_ended_in_time_is_cancelled_counted_from_its_fi
 
 
 @pytest.mark.parametrize("before", [None, dq.Timeouts(start="1h", finish="1h")])
-@pytest.mark.parametrize("place", ["queued", "waiting", "in hand", "delayed"])
+@pytest.mark.parametrize("place", ["queued", "waiting", "in hand", "delayed", "delayed and queued"])
 async def test_timeouts_of_a_new_deployment_hold_at_once_for_what_is_queued_or_begun(
     routed: Routed, before: dq.Timeouts | None, place: str
 ) -> None:
     function = await cancelling(routed, timeouts=before)
-    ts = None if place != "delayed" else _in_an_hour(routed)
+    ts = _in_an_hour(routed) if place.startswith("delayed") else None
     await at_the_servers_time(routed, Event("order/created", {"id": 1}, ts=ts))
     began_ms = routed.shard.now_ms if ts is None else ts
+    if place == "delayed and queued":
+        await fire(routed, began_ms - routed.shard.now_ms)
+        assert await states(routed, function) == ["queued"]
     if place in ("waiting", "in hand"):
         (held,) = await routed.claim()
         if place == "waiting":
