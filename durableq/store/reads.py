@@ -112,14 +112,18 @@ class Reads:
         """The newest runs of these functions in these states, at most `limit`."""
         wanted = set(states)
         ids: set[str] = set()
-        for function in functions:
-            for name in _indexes(function, wanted):
-                ids.update(await self._index(*name, limit))
-        if State.QUEUED in wanted:
-            for app in {function.partition("/")[0] for function in functions}:
-                ids.update(await self._index("suspects", app, limit))
-        if State.RUNNING in wanted:
-            ids.update(await self._in_hand())
+        # In the order in which runs move, and those in hand before as well, so that one that moves meanwhile is not missed.
+        for state in (State.RUNNING, State.WAITING, State.QUEUED, State.RUNNING, *sorted(FINAL)):
+            if state not in wanted:
+                continue
+            if state is State.RUNNING:
+                ids.update(await self._in_hand())
+            for function in functions:
+                for name in _indexes(function, {state}):
+                    ids.update(await self._index(*name, limit))
+            if state is State.QUEUED:
+                for app in {function.partition("/")[0] for function in functions}:
+                    ids.update(await self._index("suspects", app, limit))
         newest = sorted(ids, reverse=True)
         known = set(functions)
         rows: list[RunRow] = []
