@@ -7,7 +7,7 @@ import pytest
 from durableq.store.events import Decision
 from durableq.store.failures import NamesChanged
 from durableq.store.records import Recorded
-from durableq.store.runs import FireWrite, StepWrite
+from durableq.store.runs import FinishWrite, FireWrite, StepWrite
 from durableq.store.waits import ToLookAt
 from tests.store.awaiting import (
     ANYHOW,
@@ -230,6 +230,17 @@ async def test_a_timeout_ends_it_and_takes_it_out_of_its_bucket(shard: Shard, de
     assert after.of("run", held.run)["s"] == "q"
 
 
+async def test_the_timeout_of_a_final_run_s_wait_does_the_sweep_s_work(shard: Shard) -> None:
+    held = await awaiting(shard)
+    await shard.runs.finish_runs("L1", [FinishWrite(held.run, held.epoch, "c", b"")], 10, 10)
+    shard.advance(60_000)
+    await shard.timers.fire_timers()
+    after = await shard.stored()
+    assert (after.of("waits", BUCKET), after.of("timers"), after.of("heard", NAME)["open"]) == ({}, {}, "0")
+    assert await memo(shard, held.run) == after.of("steps", held.run)["wait"]
+    assert (await memo(shard, held.run)).startswith("0 "), "nothing is recorded of a final run"
+
+
 async def test_the_holder_s_clock_ends_it_too(shard: Shard) -> None:
     held = await awaiting(shard)
     shard.advance(60_000)
@@ -300,6 +311,7 @@ async def test_buffers_are_trimmed_a_hundred_names_a_call(shard: Shard) -> None:
     held = await shard.claimed()
     for number in range(150):
         await begin(shard, held, f"k{number}", event_name=f"name {number}", looked="9999999999999-0")
+    assert len((await shard.waits.read_names(0)).paths) == 150, "and told a hundred names a call"
     first = await shard.waits.retire_names(900_000)
     assert first.above == 100
     assert (await shard.waits.retire_names(900_000, first.above)).above == 0

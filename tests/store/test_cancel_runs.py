@@ -375,6 +375,19 @@ async def test_a_run_that_does_not_finish_in_time_is_cancelled(shard: Shard, sta
     assert (await shard.stored()).of("timers") == {}
 
 
+async def test_a_longer_timeout_of_a_delayed_start_counts_from_its_due_time_too(shard: Shard) -> None:
+    await timed(shard)
+    due = shard.now_ms + 60_000
+    run = await started(shard, b"- 5000 ", due_at_ms=due, after=False)
+    await shard.registry.register_app("a", "r2", {"f": b"x", "f !": b"9000 0"})
+    shard.calls.now_ms = due + 8999
+    await shard.timers.fire_timers()
+    assert await fate(shard, run) == "q"
+    shard.advance(1)
+    await shard.timers.fire_timers()
+    assert await fate(shard, run) == "x"
+
+
 async def test_a_run_that_finishes_in_time_leaves_no_timer(shard: Shard) -> None:
     await timed(shard, "0 3000")
     await shard.leases.register_lease("L1", "w", ["a"], "r", ["a/f"], finish_ms={"a/f": 3000})

@@ -6,8 +6,8 @@ import pytest
 
 from durableq.store.events import Decision
 from durableq.store.failures import DeliveriesBehind, NamesChanged, PostMoved
-from durableq.store.runs import RetryWrite
-from durableq.store.waits import Page, ToLookAt, Waits
+from durableq.store.runs import RetryWrite, StepWrite
+from durableq.store.waits import InHands, Page, ToLookAt, Waits
 from tests.servers import RealServer, on
 from tests.store.awaiting import (
     ANYHOW,
@@ -149,6 +149,46 @@ async def test_two_deliverers_answer_each_wait_once(shard: Shard) -> None:
     assert mine == theirs
     assert [await deliver_entry(shard, mine), await deliver_entry(shard, theirs)] == [1, 0]
     assert (await shard.stored()).of("run", held.run)["q"] == "1"
+
+
+async def test_what_somebody_has_read_is_left_to_them_for_200_ms(shard: Shard) -> None:
+    await asleep(shard)
+    await happened(shard)
+    assert await shard.waits.read_posts() is not None
+    assert await shard.waits.next_post() == InHands(200)
+    shard.advance(199)
+    assert await shard.waits.next_post() == InHands(1)
+    shard.advance(1)
+    assert await shard.waits.read_posts() is not None
+
+
+async def test_a_name_is_not_forgotten_while_it_has_something_to_deliver(shard: Shard) -> None:
+    held = await awaiting(shard)
+    await happened(shard)
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "wait", "a", b"", b"")])
+    shard.advance(1000)
+    assert (await shard.waits.retire_names(500)).forgotten == 0
+    assert await deliver(shard) == 0
+    shard.advance(1000)
+    assert (await shard.waits.retire_names(500)).forgotten == 1
+
+
+async def test_a_further_page_of_an_entry_that_somebody_else_has_delivered_is_not_that_of_the_next(
+    shard: Shard,
+) -> None:
+    await asleep(shard)
+    second = await asleep(shard, path="-", bucket=ANYHOW)
+    await happened(shard, b"1", buckets=(BUCKET, ANYHOW))
+    next_entry = await happened(shard, b"2", buckets=(BUCKET, ANYHOW))
+    mine = await shard.waits.read_posts()
+    assert mine is not None
+    assert mine.number == 2
+    shard.advance(200)
+    theirs = await shard.waits.read_posts()
+    await deliver_entry(shard, theirs, lambda filed: False)
+    assert await shard.waits.read_posts(mine) is None
+    assert await deliver(shard) == 2
+    assert (await memo(shard, second.run)).endswith(f"m {next_entry} 2")
 
 
 async def test_the_earliest_match_wins(shard: Shard) -> None:
