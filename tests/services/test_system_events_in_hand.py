@@ -104,8 +104,9 @@ async def test_the_documented_clean_up_pattern_works_verbatim(hands: Hands) -> N
     assert len(await hands.runs("shop/clean-up")) == 1
 
 
-@pytest.mark.parametrize("colour", ["async", "def"])
-@pytest.mark.parametrize("name", ["durableq/function.finished", "inngest/function.finished"])
+@pytest.mark.parametrize(
+    ("colour", "name"), [("async", "durableq/function.finished"), ("def", "inngest/function.finished")]
+)
 @pytest.mark.parametrize("size", [1, 20_000])
 @pytest.mark.parametrize("heard", ["before", "by a wait", "later"])
 async def test_a_run_waits_for_the_end_of_another_that_may_be_over_already(
