@@ -191,16 +191,19 @@ async def test_the_33rd_path_of_a_name_is_filed_without_one(shard: Shard) -> Non
 async def test_the_look_back_ends_ten_minutes_before_the_cursor(shard: Shard) -> None:
     await shard.lease("L1")
     now_ms = 3_000_000_000_000
-    for at_ms in (now_ms - 700_000, now_ms - 500_000, now_ms):
+    for at_ms in (now_ms - 700_000, now_ms - 650_000, now_ms - 500_000, now_ms):
         await shard.command("XADD", shard.key("events"), f"{at_ms}-0", "b", b"old")
         await shard.command("HINCRBY", shard.key("meta"), "sent", 1)
-    entries = [f"{now_ms - 700_000}-0", f"{now_ms - 500_000}-0", f"{now_ms}-0"]
-    await shard.route(entries, ["a/f", "b/x", "b/x"])
+    entries = [f"{now_ms - 700_000}-0", f"{now_ms - 650_000}-0", f"{now_ms - 500_000}-0", f"{now_ms}-0"]
+    await shard.route(entries, ["a/f", "b/x", "b/x", "b/x"])
     (mine,) = (await shard.claim()).runs
     answer = await ask(shard, Held("L1", mine.id, mine.epoch))
     assert isinstance(answer, ToLookAt)
-    assert [entry.id for entry in answer.entries] == entries[1:]
+    assert [entry.id for entry in answer.entries] == entries[2:]
     assert mine.created_at_ms == now_ms - 700_000
+    assert await ask(shard, Held("L1", mine.id, mine.epoch), looked=entries[1]) == answer, (
+        "nor if it has looked at less"
+    )
 
 
 async def test_a_result_that_is_there_already_stays_and_comes_back(shard: Shard) -> None:

@@ -14,7 +14,7 @@ from durableq.store.runs import FinishWrite, StepWrite, SuspendWrite, WaitWrite
 from durableq.words.ids import run_id
 from tests.servers import RealServer, on
 from tests.store.awaiting import BUCKET, NAME, accept, asleep, begin, deliver, happened, listener, names
-from tests.store.shard import DELIVERIES, Held, Shard
+from tests.store.shard import DELIVERIES, EVENT, Held, Shard
 from tests.store.test_invokes import CHILD, both, invoke, parent, write
 
 WHY = b"TRunCancelled\nby hand"
@@ -58,6 +58,8 @@ async def test_a_run_is_cancelled_wherever_it_is(shard: Shard, place: str, deliv
     stored = await shard.stored()
     v = stored.of("run", run)
     assert (v["s"], v["e"], v["l"]) == ("x", str(shard.now_ms), "")
+    assert "d" not in v, "it is not to begin at any time"
+    assert int(v["m"]) >= 400 + len(EVENT) + len(WHY), "counted as any run, also if it was never claimed"
     assert stored.of("output", run) == WHY
     assert run in stored.of("done", "a/f:x")
     await shard.cancels.sweep_ended()

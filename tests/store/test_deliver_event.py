@@ -75,6 +75,8 @@ async def test_an_event_wakes_the_run_that_waits_for_it(shard: Shard, delivery: 
         "meta", "run", "steps", "history", "timers", "waiting", "ready", "bell", "waits", "heard", "idle", "post", "posts",
     }  # fmt: skip
     assert after.of("steps", held.run) == {"wait": f"1 {shard.now_ms} m {entry} paid"}
+    grown = len(f"{entry} paid") - len("waiting")
+    assert int(after.of("run", held.run)["m"]) == int(before.of("run", held.run)["m"]) + grown
     assert after.of("run", held.run)["s"] == "q"
     assert after.of("timers") == {}
 

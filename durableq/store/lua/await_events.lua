@@ -60,7 +60,7 @@ for i = 1, ITEMS do
       if looked ~= '' and later(looked, from) then from = looked end
       local entries = {}
       if later(since, from) then entries = page_of(events, from, since, false) end
-      if #entries == 0 then entries = page_of(recent(event_name), later(since, from) and since or from, '+', true) end
+      if #entries == 0 then entries = page_of(recent(event_name), from, '+', true) end
       if #entries > 0 then
         if redis.call('HEXISTS', heard(event_name), 'open') == 0 then redis.call('ZADD', idle, 'NX', now, event_name) end
         replies[i] = {-1, entries, since}

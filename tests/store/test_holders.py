@@ -1,4 +1,4 @@
-"""A holder that has seen more results than there are: Redis came back older than it was, and the holder is stale."""
+"""What the verbs of holders have in common: who has seen more than there is, is stale; and to begin something is progress."""
 
 from __future__ import annotations
 
@@ -30,3 +30,23 @@ async def test_it_is_stale_and_nothing_is_written(shard: Shard, verb: str) -> No
     before = await shard.stored()
     assert (await VERBS[verb](shard, held)).items == [STALE]
     assert before.changed(await shard.stored()) == set()
+
+
+@pytest.mark.parametrize("verb", ["await_events", "await_signals", "invoke_runs"])
+async def test_to_begin_a_wait_is_progress(shard: Shard, verb: str) -> None:
+    """A run that was executed alone, after two deaths of its worker, lets its child claim others again."""
+    await shard.registry.register_app("a", "r1", {"f": b"x"})
+    run = await shard.suspected()
+    await shard.lease("L1")
+    (mine,) = (await shard.claim(alone=True)).runs
+    held = Held("L1", run, mine.epoch)
+    begin = {
+        "await_events": lambda: shard.waits.await_events(
+            "L1", [wait_for(held, due_at_ms=2**41, looked="9999999999999-0")]
+        ),
+        "await_signals": lambda: shard.signals.await_signals("L1", [wait(held)]),
+        "invoke_runs": lambda: shard.invokes.invoke_runs("L1", [write(held)]),
+    }
+    assert (await begin[verb]()).items != [STALE]
+    stored = await shard.stored()
+    assert ("x" in stored.of("run", run), "alone" in stored.of("lease", "L1")) == (False, False)
