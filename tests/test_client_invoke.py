@@ -279,7 +279,8 @@ async def test_plain_code_invokes_from_many_threads(app: dq.App, worker: ByHand)
                 await worker.complete(run, value={"total": ended})
                 ended += 1
             await asyncio.sleep(0.005)
-    await asyncio.to_thread(lambda: [thread.join(10) for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 10)
     assert sorted(result.total for result in results) == list(range(10))
 
 
