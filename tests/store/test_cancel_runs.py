@@ -245,6 +245,21 @@ async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(
     assert "sweeping" not in stored.of("meta")
 
 
+async def test_a_run_is_not_deleted_before_what_hangs_on_it_was_swept(shard: Shard) -> None:
+    """Its children are found by its memos."""
+    held = await parent(shard)
+    await invoke(shard, held)
+    await cancel(shard, held.run)
+    shard.advance(1000)
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1)
+    assert await fate(shard, held.run) == "x"
+    await shard.cancels.sweep_ended()
+    assert await fate(shard, CHILD) == "x"
+    shard.advance(1000)
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1)
+    assert dict((await shard.stored()).family("run")) == {}
+
+
 async def test_a_child_that_was_given_up_goes_on(shard: Shard) -> None:
     held = await parent(shard)
     await invoke(shard, held)
@@ -338,7 +353,7 @@ async def test_a_run_that_does_not_begin_in_time_is_cancelled(shard: Shard) -> N
     await shard.timers.fire_timers()
     stored = await shard.stored()
     assert (stored.of("run", run)["s"], stored.of("timers")) == ("x", {})
-    assert b"it had not begun within 5000 ms" in stored.of("output", run)
+    assert b"it had not begun within 5s (timeouts)" in stored.of("output", run)
 
 
 async def test_a_run_that_has_begun_is_left_alone_by_its_start_timeout(shard: Shard) -> None:

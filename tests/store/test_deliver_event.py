@@ -237,6 +237,20 @@ async def test_a_wait_above_the_bound_is_not_answered_whoever_asks(shard: Shard)
     assert (await memo(shard, late.run)).startswith("0 ")
 
 
+async def test_entries_of_one_ms_are_in_the_order_of_their_numbers(shard: Shard) -> None:
+    """10 comes behind 9."""
+    held = await shard.claimed()
+    at_ms = shard.now_ms
+    for entry in (f"{at_ms}-9", f"{at_ms}-10"):
+        await shard.command("XADD", shard.key("events"), entry, "b", b"paid")
+        await shard.command("HINCRBY", shard.key("meta"), "sent", 1)
+        await route(shard, [entry])
+        if entry.endswith("-9"):
+            await begin(shard, held, behind=entry)
+    assert await deliver(shard) == 1
+    assert (await memo(shard, held.run)).endswith(f"m {at_ms}-10 paid")
+
+
 async def test_a_loop_of_waits_reads_its_events_one_by_one_while_they_are_being_delivered(shard: Shard) -> None:
     held = await awaiting(shard, "w1")
     entries = [await happened(shard, str(number).encode()) for number in range(3)]

@@ -207,6 +207,24 @@ async def test_a_run_started_from_outside_is_there_once_and_its_end_is_told(shar
     assert (stored.of("answer", CHILD), stored.of("watchers", CHILD)) == (b"cresult", set())
 
 
+async def test_whose_stream_has_expired_is_told_nothing_that_would_stay_for_ever(shard: Shard) -> None:
+    held = await shard.claimed()
+    await shard.invokes.watch_runs("me", [held.run])
+    await shard.command("DEL", shard.key("answers", "me"))
+    await finish(shard, held)
+    stored = await shard.stored()
+    assert (stored.of("answers", "me"), stored.of("watchers", held.run)) == ([], set())
+
+
+async def test_a_hundred_processes_watch_a_run_and_no_more(shard: Shard) -> None:
+    held = await shard.claimed()
+    for number in range(101):
+        await shard.invokes.watch_runs(f"c{number}", [held.run])
+    stored = await shard.stored()
+    assert len(stored.of("watchers", held.run)) == 100
+    assert stored.of("run", held.run)["k"] == "w", "noted once"
+
+
 async def test_a_function_that_is_not_there_is_said_so(shard: Shard) -> None:
     assert await shard.invokes.start_runs("", [NewRun(CHILD, "a/f", b"given", b"")]) == [False]
     assert (await shard.stored()).of("run", CHILD) == {}

@@ -130,6 +130,10 @@ async def test_the_holder_is_told(shard: Shard) -> None:
     await give(shard)
     ((key, found),) = await shard.suspend(held)
     assert (key, found.blob) == ("go", b"yes")
+    seen = StepWrite(held.run, held.epoch, 1, "k", "d", b"", b"")
+    assert (await shard.runs.record_steps("L1", [seen])).items[0].news == []
+    stored = await shard.stored()
+    assert ("o" in stored.of("run", held.run), stored.of("news", held.run)) == (False, []), "what was seen is forgotten"
 
 
 @pytest.mark.parametrize("damage", ["no such step", "a wait for something else"])
