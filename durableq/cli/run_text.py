@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,11 +9,9 @@ from durableq.cli import texts
 from durableq.model.event import Event
 from durableq.services.awaited import AwaitedView
 from durableq.services.views import ErrorView, RunView, StepView
-from durableq.words.periods import format_ms
 
 _RESULT_MAX = 2_000
 _CELL_MAX = 72
-_TIMEOUT: Final = re.compile(r"\b(\d+) ms \(timeouts\)$")
 BODILESS: Final = frozenset({"sleep", "sleep_until", "wait_for_event", "wait_for_signal", "invoke"})
 """The kinds of steps that are never tried, since they have no body."""
 
@@ -55,13 +52,8 @@ def _status(run: RunView, now_ms: int, workers: int | None) -> str:
     if run.status == "queued" and workers == 0:
         return f"queued; no worker that runs now has {run.function}"
     if run.status == "cancelled" and run.error is not None:
-        return f"cancelled: {_TIMEOUT.sub(_in_words, run.error.message)}"
+        return f"cancelled: {run.error.message}"
     return run.status
-
-
-def _in_words(found: re.Match[str]) -> str:
-    """A timeout as it was declared: the script that cancels writes it in ms."""
-    return f"{format_ms(int(found[1]))} (timeouts)"
 
 
 def _steps(run: RunView, now_ms: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.words.periods import format_ms
 from tests.durableq_command import Running, durableq, environment, until
 from tests.servers import RealServer
 
@@ -117,8 +118,8 @@ def test_a_deploys_timeouts_hold_for_what_is_queued_and_for_what_has_begun(shop:
         shown = shop.run(f"{name}-begun")
         assert shown.status == status.replace("queued", "waiting"), name
         if status == "cancelled":
-            assert f"{AFTER[name] * 1000} ms (timeouts)" in shown.error.message
-            assert f"{AFTER[name] * 1000} ms (timeouts)" in shop.run(name).error.message
+            assert f"{format_ms(AFTER[name] * 1000)} (timeouts)" in shown.error.message
+            assert f"{format_ms(AFTER[name] * 1000)} (timeouts)" in shop.run(name).error.message
     assert not shop.notes
     worker.kill()
     shop.worker("after:app", "--with-scheduler")

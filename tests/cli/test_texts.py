@@ -130,12 +130,6 @@ def test_a_cancelled_run_says_by_what_even_if_it_never_started() -> None:
     assert not [line for line in lines if line.startswith("error")]
 
 
-def test_a_timeout_that_cancelled_a_run_is_told_in_words() -> None:
-    why = ErrorView("RunCancelled", "it had not ended within 864000000 ms (timeouts)")
-    text = run_text(replace(RUN, status="cancelled", ended_at_ms=NOW_MS, error=why), NOW_MS, None)
-    assert "status    cancelled: it had not ended within 10d (timeouts)\n" in text
-
-
 def test_a_failed_run_names_the_run_of_its_on_failure() -> None:
     run = replace(RUN, status="failed", error=ErrorView("Declined", "no"), on_failure="01HANDLER")
     assert run_text(run, NOW_MS, None).splitlines()[-1] == "then      run 01HANDLER of its on_failure"

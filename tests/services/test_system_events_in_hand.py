@@ -178,5 +178,5 @@ async def test_a_run_whose_finish_is_over_is_cancelled_wherever_it_is_and_starts
         await hands.calls.read("ZADD", timers, 1, f"f {asleep.row.id}")
         (failure,) = await hands.results("shop/slow")
         await hands.routed()
-    assert (failure.name, failure.message) == ("RunCancelled", "it had not ended within 3600000 ms (timeouts)")
+    assert (failure.name, failure.message) == ("RunCancelled", "it had not ended within 1h (timeouts)")
     assert await hands.runs("shop/slow:on-failure") == []

@@ -1,7 +1,7 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leases, lease(lease), held(lease), inbox(lease)
--- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts
+-- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts, spell_ms
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
@@ -24,7 +24,7 @@ local function enforce(kind, id, v)
     return
   end
   local why = kind == 'b' and 'it had not begun within ' or 'it had not ended within '
-  kept_bytes = kept_bytes + cancel_run(id, v, why .. string.format('%d', allowed) .. ' ms (timeouts)', ended, touched)
+  kept_bytes = kept_bytes + cancel_run(id, v, why .. spell_ms(allowed) .. ' (timeouts)', ended, touched)
 end
 
 -- The timers of a run, and those of waits that something from outside may end. Returns whether the timer was what it said.
