@@ -80,6 +80,27 @@ async def test_a_run_that_moves_on_while_a_list_is_read_is_in_it(shard: Shard, i
     assert [row.id for row in await reads.newest(["a/f"], list(State), 10)] == [held.run]
 
 
+@pytest.mark.parametrize("behind", range(8))
+async def test_a_run_that_moves_while_the_indexes_are_read_is_listed(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, behind: int
+) -> None:
+    # It wakes behind any of the reads: from an index that is yet to be read to one that has been, among others.
+    held = await shard.waiting(due_in_ms=0)
+    read, reads = shard.calls.read, 0
+
+    async def with_a_wake_up(*command: object) -> object:
+        nonlocal reads
+        answer = await read(*command)
+        reads += 1
+        if reads == behind:
+            await shard.timers.fire_timers()
+        return answer
+
+    monkeypatch.setattr(type(shard.calls), "read", lambda _self, *command: with_a_wake_up(*command))
+    rows = await shard.reads.newest(["a/f"], [State.QUEUED, State.RUNNING, State.WAITING, State.COMPLETED], 10)
+    assert [row.id for row in rows] == [held.run]
+
+
 async def test_a_run_is_shown_with_everything_that_is_kept_of_it(shard: Shard) -> None:
     held = await shard.claimed()
     await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "k", "d", b"v", b"\xff note")])
