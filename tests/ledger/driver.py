@@ -236,11 +236,11 @@ class Driver:
                 case.results[run_id] = f"failed {error.name}"
             except dq.RunCancelled:
                 case.results[run_id] = "cancelled"
-            except (dq.RedisUnavailable, OSError):
-                self.retried += 1
-                await asyncio.sleep(PAUSE_S)
             except dq.ResultTimeout:
                 case.results[run_id] = "no result"
+            except dq.RedisUnavailable:
+                self.retried += 1
+                await asyncio.sleep(PAUSE_S)
 
     async def _until_done(self, call: Callable[[], Awaitable[T]], deed: Deed | None = None) -> T:
         while True:
