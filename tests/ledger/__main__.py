@@ -45,7 +45,7 @@ def main() -> None:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--runs", type=int, default=10_000, help="how many are started (default: 10000)")
-    length.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs: about a quarter of a minute")
+    length.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs: about half a minute")
     parser.add_argument("--seed", type=int, default=None, help="of cases and faults (default: drawn, and printed)")
     parser.add_argument("--rate", type=float, default=60.0, help="runs started per second (default: 60)")
     parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between faults (default: 1.5)")
