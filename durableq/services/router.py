@@ -45,6 +45,8 @@ LEAVE_TO_OTHERS_S: Final = 0.2
 PAUSE_S: Final = 0.05
 """After DELIVERIES_BEHIND. Each delivery and each claim hints, and would send a batch of decisions to be refused again."""
 UNHEARD_MAX: Final = 1000
+NAMES_KEPT: Final = 10_000
+"""More names than this, and than twice what was there at the last look, may be forgotten ones: all are read again."""
 NOTHING: Final[Mapping[str, Made | None]] = MappingProxyType({})
 
 
@@ -77,6 +79,7 @@ class Router:
         """The names that something waits for, or did, with the paths by which waits are filed."""
         self._heard: dict[str, list[str]] = {}
         """Those, and the names of the registry's `cancel_on`."""
+        self._names_max = 0
         self._names = 0
         """Up to which version of them these are."""
         self.paused = False
@@ -152,10 +155,18 @@ class Router:
         self._hear_all()
 
     async def _hear(self) -> None:
-        names = await self._waits.read_names(self._names)
-        self._waited.update(names.paths)
+        if len(self._waited) > self._names_max:
+            # Nobody is told of a name that was forgotten, and where names have ids in them there is no end of those.
+            names = await self._waits.read_names(0)
+            self._waited = names.paths
+            self._names_max = max(NAMES_KEPT, 2 * len(names.paths))
+            self._hear_all()
+        else:
+            names = await self._waits.read_names(self._names)
+            self._waited.update(names.paths)
+            for name, paths in names.paths.items():
+                self._heard[name] = sorted(self._table.heard.get(name, frozenset()).union(paths))
         self._names = names.version
-        self._hear_all()
 
     def _hear_all(self) -> None:
         self._heard = dict(self._waited)
