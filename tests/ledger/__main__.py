@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,8 @@ def main() -> None:
     parser.add_argument("--server", choices=["redis7", "valkey"], default="redis7", help="default: redis7")
     parser.add_argument("--logs", type=Path, help="leave ledger and logs in this folder")
     given = parser.parse_args()
+    # Who is told to leave takes along what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     runs = SHORT_RUNS if given.short else given.runs
     print(f"ledger: seed {seed}, {runs} runs", flush=True)
