@@ -174,9 +174,21 @@ async def test_children_of_children_are_cancelled_too(shard: Shard) -> None:
     held, child = await both(shard)
     await invoke(shard, child, child="D" * 26)
     await cancel(shard, held.run)
-    assert await shard.cancels.sweep_ended() is True
     assert await shard.cancels.sweep_ended() is False
     assert [await fate(shard, run) for run in (CHILD, "D" * 26)] == ["x", "x"]
+
+
+async def test_a_long_chain_of_invokes_falls_in_one_call(shard: Shard) -> None:
+    chain = [await parent(shard)]
+    for number in range(20):
+        await invoke(shard, chain[-1], child=f"{number:026}")
+        assert await shard.suspend(chain[-1]) is None
+        (claimed,) = (await shard.claim()).runs
+        chain.append(Held("L1", claimed.id, claimed.epoch))
+    await cancel(shard, chain[0].run)
+    assert await shard.cancels.sweep_ended(limit=10) is True
+    assert await shard.cancels.sweep_ended(limit=15) is False
+    assert {await fate(shard, held.run) for held in chain} == {"x"}
 
 
 async def test_a_hundred_children_a_call_and_whoever_comes_next_goes_on(shard: Shard) -> None:

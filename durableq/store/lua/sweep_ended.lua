@@ -60,10 +60,17 @@ end
 if under_way then
   if redis.call('SISMEMBER', void, under_way) == 1 then sweep(under_way) else redis.call('HDEL', meta, 'sweeping') end
 else
-  for _, id in ipairs(redis.call('SRANDMEMBER', void, limit)) do
-    sweep(id)
-    -- One at a time: there is one place to note how far it is.
-    if redis.call('HEXISTS', meta, 'sweeping') == 1 then break end
+  -- A child that is cancelled here is swept here too: a chain of invokes, which may still be growing, falls as quickly as it can.
+  local left = limit
+  while left > 0 and removed < limit and looked_at < page and redis.call('HEXISTS', meta, 'sweeping') == 0 do
+    local ids = redis.call('SRANDMEMBER', void, left)
+    if #ids == 0 then break end
+    left = left - #ids
+    for _, id in ipairs(ids) do
+      sweep(id)
+      -- One at a time: there is one place to note how far it is.
+      if redis.call('HEXISTS', meta, 'sweeping') == 1 then break end
+    end
   end
 end
 offer(touched)
