@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from durableq import App, Context, EventTrigger, SyncContext
+from durableq.model.event import read_head
+from durableq.services import executor
 from tests.servers import Server, on
 from tests.services.hands import Hands
 
@@ -69,6 +71,30 @@ async def test_an_event_that_was_routed_before_the_wait_was_reached_is_found(han
     (run,) = await hands.runs("shop/order")
     assert run.row.epoch == 1, "the run was suspended"
     assert "v" not in {entry.verb for entry in run.history}, "a wait has begun"
+
+
+async def test_waits_beside_each_other_decode_the_run_s_own_event_once(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, heads = App("shop"), []
+
+    @app.function("many", triggers=[EventTrigger(START)], retries=0)
+    async def many(ctx: Context) -> int:
+        waits = [ctx.step.wait_for_event(f"w{n}", PAID, timeout="1m", if_=SAME) for n in range(20)]
+        return len([paid for paid in await asyncio.gather(*waits) if paid is not None])
+
+    def reading(blob: bytes) -> Any:
+        heads.append(blob)
+        return read_head(blob)
+
+    monkeypatch.setattr(executor, "read_head", reading)
+    await hands.begin(app)
+    async with hands.turning():
+        await hands.send(START, {"id": 1})
+        await hands.asleep("shop/many")
+        assert len(heads) == 1, "of 500 KB each would have held up the loop"
+        await hands.send(PAID, {"id": 1})
+        assert await hands.results("shop/many") == [20]
 
 
 async def test_an_event_is_found_in_the_buffer_of_a_name_that_others_wait_for(hands: Hands) -> None:
