@@ -82,6 +82,15 @@ class Stage:
         (entry,) = self._do("send_events", "e1", 60_000, b"\xc1 happened")
         self.entry = entry.decode()
 
+    def happened_late(self) -> None:
+        """An event is accepted behind DUE_MS. Its entry is made by hand: a server numbers entries by its own clock."""
+        key, client = self.checked.keys.of, self.checked.client
+        self.checked.now_ms += DUE_MS + 1
+        self.entry = f"{self.checked.now_ms}-0"
+        client.xadd(key("events"), {"b": b"\xc1 happened"}, id=self.entry)
+        client.hincrby(key("meta"), "sent", 1)
+        self.checked.look()
+
     def invoked(self, due_ms: int = DUE_MS) -> None:
         """RUN awaits CHILD, which L2 has in hand."""
         due = self.checked.now_ms + due_ms

@@ -39,6 +39,19 @@ def in_hand_for_event(stage: Stage) -> None:
     stage.happened()
 
 
+def asleep_for_late_event(stage: Stage) -> None:
+    stage.in_hand()
+    stage.begin(DUE_MS)
+    stage.suspend()
+    stage.happened_late()
+
+
+def in_hand_for_late_event(stage: Stage) -> None:
+    stage.in_hand()
+    stage.begin(DUE_MS)
+    stage.happened_late()
+
+
 def event_on_its_way(stage: Stage) -> None:
     stage.in_hand()
     stage.happened()
@@ -106,8 +119,15 @@ def somebody_listens_to_failures(stage: Stage) -> None:
 # What must be true in the end
 
 
+def event_in_time(stage: Stage, order: Order) -> None:
+    """It was accepted before the wait's time was over, so it is the result, whoever comes first; unless user code gave up."""
+    gave_up = first_of(order, "deliver", "answer", "abandon") == "abandon"
+    assert stage.kind() == ("a" if gave_up else "m")
+    assert stage.checked.run(RUN)["q"] == "1"
+
+
 def event_or_timeout(stage: Stage, order: Order) -> None:
-    """One result, that of whoever came first; the run's number says that there was never another."""
+    """It was accepted behind that time. One result, that of whoever came first; the number says that there was no other."""
     ends = {"deliver": "m", "answer": "m", "fire": "z", "fire_own": "z", "abandon": "a"}
     first = first_of(order, *ends)
     assert stage.kind() == (ends[first] if first else "m"), "where nobody was in time, settling delivers it"
@@ -212,20 +232,22 @@ def follow(order: Order, *acts: str) -> bool:
 
 
 RACES: dict[str, Race] = {
-    "event against timeout": Race(asleep_for_event, ("route", "deliver", "fire"), event_or_timeout),
+    "event against timeout": Race(asleep_for_event, ("route", "deliver", "fire"), event_in_time),
     "event against timeout, between its pages": Race(
-        asleep_for_event, ("route", "read", "answer", "fire"), event_or_timeout
+        asleep_for_event, ("route", "read", "answer", "fire"), event_in_time
     ),
-    "event against the holder's clock": Race(in_hand_for_event, ("route", "deliver", "fire_own"), event_or_timeout),
+    "event against the holder's clock": Race(in_hand_for_event, ("route", "deliver", "fire_own"), event_in_time),
     "event against suspension and timeout": Race(
-        in_hand_for_event, ("route", "deliver", "suspend", "fire"), event_or_timeout
+        in_hand_for_event, ("route", "deliver", "suspend", "fire"), event_in_time
     ),
-    "event against both clocks": Race(in_hand_for_event, ("route", "deliver", "fire_own", "fire"), event_or_timeout),
-    "event against a branch that is given up": Race(
-        in_hand_for_event, ("route", "deliver", "abandon"), event_or_timeout
-    ),
+    "event against both clocks": Race(in_hand_for_event, ("route", "deliver", "fire_own", "fire"), event_in_time),
+    "event against a branch that is given up": Race(in_hand_for_event, ("route", "deliver", "abandon"), event_in_time),
     "event against the death of the worker": Race(
-        asleep_for_event, ("route", "deliver", "crash", "fire"), event_or_timeout
+        asleep_for_event, ("route", "deliver", "crash", "fire"), event_in_time
+    ),
+    "late event against timeout": Race(asleep_for_late_event, ("route", "deliver", "fire"), event_or_timeout),
+    "late event against both clocks": Race(
+        in_hand_for_late_event, ("route", "deliver", "fire_own", "fire"), event_or_timeout
     ),
     "event against registration": Race(
         event_on_its_way, ("route", "deliver", "begin", "suspend"), event_is_never_missed

@@ -66,7 +66,7 @@ for i = 1, ITEMS do
         replies[i] = {-1, entries, since}
       else
         local found = newer(id, v[5], seen)
-        local filed = file_wait('v', id, key, place, 0, event_name, path, bucket, anyhow, tail)
+        local filed = file_wait('v', id, key, place, due_at_ms, event_name, path, bucket, anyhow, tail)
         redis.call('HSET', steps(id), key, '0 ' .. now_text .. ' v' .. #filed .. ' ' .. filed .. blob)
         redis.call('ZADD', timers, due_at_ms, 'v ' .. id .. ' ' .. key)
         redis.call('HSET', run(id), 't', tonumber(v[8] or 0) + 1, 'm', tonumber(v[7] or 0) + #blob)

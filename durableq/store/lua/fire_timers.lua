@@ -1,13 +1,13 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leases, lease(lease), held(lease), inbox(lease)
--- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts, spell_ms
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), post(event), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leases, lease(lease), held(lease), inbox(lease)
+-- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts, spell_ms, not_yet
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
 -- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by), or `o function place` (obey: a deployment has changed its timeouts,
 -- which its runs are told by and by). It leaves the set here, with its effect;
--- of a final run it has none, but that the wait is swept (void_wait). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
+-- of a final run it has none, but that the wait is swept (void_wait); and a wait for an event is left until what was accepted in its time is delivered (not_yet). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
 -- Called by any number of schedulers: who comes second finds the timers gone.
 local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, limit)
 local touched, ended, kept_bytes = {}, {}, 0
@@ -39,6 +39,11 @@ local function fire_other(timer, kind, id, key)
     redis.call('ZREM', timers, timer)
     enforce(kind, id, v)
   elseif was == kind then
+    local later = kind == 'v' and not_yet(filed)
+    if later then
+      redis.call('ZADD', timers, now + later, timer)
+      return true
+    end
     end_wait(id, v, key, kind, filed, blob, 'z', blob, touched)
   else
     return false
