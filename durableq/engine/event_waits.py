@@ -10,6 +10,7 @@ from durableq.engine.waiting import timeout_ms_of, wait_outside
 from durableq.model.event import Event, trusted_event
 from durableq.model.filing import condition
 from durableq.model.memo import MemoKind
+from durableq.model.reading import check_fields
 from durableq.model.system import listened_name
 from durableq.words.errors import ConfigError, ExpressionError
 from durableq.words.periods import Duration
@@ -50,7 +51,7 @@ def _check_condition(what: str, if_: str) -> None:
     if not isinstance(if_, str):
         raise ConfigError(f"{what} if_ must be an expression in a string, not {type(if_).__name__}: {shown(if_)}")
     try:
-        condition(if_)
+        check_fields(condition(if_))
     except ExpressionError as error:
         raise ExpressionError(f"{what} if_: {error.reason}", error.source, error.position) from None
 
