@@ -401,6 +401,7 @@ async def test_a_claim_says_that_something_is_to_be_delivered(shard: Shard) -> N
     assert not (await shard.claim()).unrouted
 
 
+@pytest.mark.slow
 @on("redis7")
 async def test_an_event_among_a_hundred_thousand_waits_costs_redis_less_than_2_ms(shard: Shard) -> None:
     held = await asleep(shard)
