@@ -11,7 +11,8 @@ listens any more it is passed over.
 
 Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the
 new functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are
-done. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
+done. QUEUE_FULL: pause, and try again for as long as it takes. An entry that cannot be decided three times is set aside with
+the reason, and the cursor moves on.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ HINTED_S: Final = 3600.0
 LEAVE_TO_OTHERS_S: Final = 0.2
 PAUSE_S: Final = 0.05
 """After DELIVERIES_BEHIND. Each delivery and each claim hints, and would send a batch of decisions to be refused again."""
+FULL_PAUSE_S: Final = 0.5
+"""After QUEUE_FULL. Being refused hints the claimer, and its claim the router: without a pause they would chase each other."""
 UNHEARD_MAX: Final = 1000
 NAMES_KEPT: Final = 10_000
 """More names than this, and than twice what was there at the last look, may be forgotten ones: all are read again."""
@@ -84,6 +87,8 @@ class Router:
         """Up to which version of them these are."""
         self.paused = False
         """Whether routing has stopped until something is delivered."""
+        self._full = False
+        """Whether Redis had no room for runs, which is said once."""
         self._again_at_s = 0.0
         self._say_names = False
         """Whether names change so fast that a batch has to say which it is about."""
@@ -102,10 +107,11 @@ class Router:
         if self._again_at_s > now_s():
             return self._again_at_s - now_s()
         await self.route()
-        if not self.paused:
+        if not self.paused and not self._full:
             return HINTED_S
-        self._again_at_s = now_s() + PAUSE_S
-        return PAUSE_S
+        pause_s = FULL_PAUSE_S if self._full else PAUSE_S
+        self._again_at_s = now_s() + pause_s
+        return pause_s
 
     async def route(self) -> int:
         """Route until nothing is left or somebody else does. Returns the runs created.
@@ -139,8 +145,11 @@ class Router:
                     self._on_posts()
                     return created
                 except QueueFull as full:
-                    self._log.warning("route.refused", reason=str(full))
+                    if not self._full:
+                        self._log.warning("route.refused", reason=str(full))
+                    self._full = True
                     return created
+                self._full = False
                 created += routed.created
                 self._say_names = False
                 if routed.posted:
