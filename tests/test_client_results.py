@@ -16,6 +16,7 @@ import durableq as dq
 from durableq.engine.branch import install
 from durableq.services import answers
 from durableq.services.answers import Answers
+from durableq.store.ends import Ends
 from durableq.testing import TestEnv
 from tests.by_hand import ByHand
 from tests.durableq_command import REPOSITORY, environment
@@ -169,6 +170,22 @@ async def test_a_result_that_is_not_there_in_time_names_run_and_state_and_may_be
         await handle.result(timeout=0)
     await worker.complete(handle.run_id, value=1)
     assert await handle.result(timeout=0) == 1, "0 only looks, and finds it"
+
+
+@real
+async def test_a_run_that_ends_while_its_time_runs_out_has_ended(
+    app: dq.App, worker: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = await app.invoke("pays")
+    await worker.claim()
+    look = Ends.state
+
+    async def ends_before(ends: Ends, run_id: str) -> Any:
+        await worker.complete(run_id, value=1)
+        return await look(ends, run_id)
+
+    monkeypatch.setattr(Ends, "state", ends_before)
+    assert await handle.result(timeout=0) == 1
 
 
 @real

@@ -112,7 +112,7 @@ class Answers:
                 left_s = None if within_s is None else max(0.0, within_s - (self._loop.time() - began_s))
                 await asyncio.wait((awaited.end,), timeout=left_s)
             if not awaited.end.done():
-                raise ResultTimeout(await self._not_ended(run_id, f" within {within_s:g} s" if within_s else ""))
+                return await self._at_last(run_id, f" within {within_s:g} s" if within_s else "")
             return awaited.end.result()
         finally:
             awaited.waiters -= 1
@@ -235,18 +235,26 @@ class Answers:
             await self._turn()
             await self._ask([run_id])
         if not awaited.end.done():
-            raise ResultTimeout(
-                f"{await self._not_ended(run_id, '')}. Nothing executes here by itself: in a TestEnv call "
-                "env.run_until_idle() first, or env.advance(…) for what waits"
-            )
+            try:
+                awaited.came_to(await self._at_last(run_id, ""))
+            except ResultTimeout as error:
+                raise ResultTimeout(
+                    f"{error}. Nothing executes here by itself: in a TestEnv call env.run_until_idle() first, or "
+                    "env.advance(…) for what waits"
+                ) from None
 
-    async def _not_ended(self, run_id: str, within: str) -> str:
+    async def _at_last(self, run_id: str, within: str) -> Ended:
+        """What it came to, if it has ended while its time was running out. Raises ResultTimeout, which says how it stands."""
         try:
             async with asyncio.timeout(LEAST_LOOK_S):
                 state = await self._ends.state(run_id)
+                end = await self._ends.came_to(run_id) if state is not None and state.final else None
         except (TimeoutError, DurableqError):
-            return f"run {run_id} is not known to have ended{within}: Redis does not answer"
-        return f"run {run_id} has not ended{within}: it is {state.label if state is not None else 'not there any more'}"
+            raise ResultTimeout(f"run {run_id} is not known to have ended{within}: Redis does not answer") from None
+        if end is not None:
+            return end
+        stands = state.label if state is not None else "not there any more"
+        raise ResultTimeout(f"run {run_id} has not ended{within}: it is {stands}")
 
     def _fail_all(self, error: Exception) -> None:
         for awaited in self._awaited.values():
