@@ -35,6 +35,7 @@ class Listener:
         alone: bool,
         ready: Callable[[], None],
         events_wait: Callable[[Backlog | None], None],
+        posts_wait: Callable[[], None],
         deliver: Callable[[str, str, Memo], None],
         cancelled: Callable[[str, str], None],
         inbox_gone: Callable[[], None],
@@ -46,6 +47,7 @@ class Listener:
         self._events = not alone
         self._ready = ready
         self._events_wait = events_wait
+        self._posts_wait = posts_wait
         self._deliver = deliver
         self._cancelled = cancelled
         self._inbox_gone = inbox_gone
@@ -71,6 +73,8 @@ class Listener:
         self._tell(rung)
         if rung.events:
             self._events_wait(rung.backlog)
+        if rung.posts:
+            self._posts_wait()
         if rung.ready:
             self._ready()
         # What was rung is answered first: listening again at once would hear the ring of our own routing, and put an

@@ -145,7 +145,8 @@ class Worker:
             self._clock,
             duties.app_ids,
             start=self._start,
-            events_wait=self._events_wait,
+            events_wait=self._unrouted,
+            posts_wait=self._posted,
             suspects_wait=tell.suspects,
             nothing_left=tell.done,
             alone=duties.alone,
@@ -158,6 +159,7 @@ class Worker:
             alone=duties.alone,
             ready=self._ready,
             events_wait=self._event_came,
+            posts_wait=self._posted,
             deliver=self._deliver,
             cancelled=self._cancelled,
             inbox_gone=self.doubt_lease,
@@ -324,8 +326,11 @@ class Worker:
         self._claiming.hint()
 
     def _events_wait(self) -> None:
+        self._unrouted()
+        self._posted()
+
+    def _unrouted(self) -> None:
         self._routing.hint()
-        self._delivering.hint()
 
     def _delivered(self) -> None:
         if self._router.paused:
@@ -337,9 +342,6 @@ class Worker:
     def _event_came(self, backlog: Backlog | None) -> None:
         self._router.offer(backlog)
         self._routing.hint()
-        if backlog is None:
-            # It may have been rung for what a worker that left, or died, had still to deliver.
-            self._delivering.hint()
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
         return await send(self._events, Prepared(events, limits, self._host_clock), patience_s=None)

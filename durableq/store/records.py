@@ -76,6 +76,8 @@ class Claim(NamedTuple):
     """Runs wait that must be executed alone."""
     skip: int
     unrouted: bool
+    posted: bool
+    """Something waits to be delivered."""
     runs: list[Claimed]
 
 
@@ -145,8 +147,8 @@ def news(flat: Sequence[bytes]) -> News:
 
 
 def claim(reply: Sequence[Any]) -> Claim:
-    now_ms, mode, skip, unrouted, runs = reply
-    return Claim(now_ms, mode == 1, mode == 2, skip, unrouted == 1, [_claimed(run) for run in runs])
+    now_ms, mode, skip, waits, runs = reply
+    return Claim(now_ms, mode == 1, mode == 2, skip, waits & 1 == 1, waits & 2 == 2, [_claimed(run) for run in runs])
 
 
 def _claimed(run: Sequence[Any]) -> Claimed:

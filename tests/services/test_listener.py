@@ -38,10 +38,22 @@ def listener(bells: ScriptedBells, heard: list[object], *, wanting: bool = True,
         alone=alone,
         ready=lambda: heard.append("ready"),
         events_wait=lambda backlog: heard.append(("events", backlog)),
+        posts_wait=lambda: heard.append("posts"),
         deliver=lambda run_id, key, memo: heard.append((run_id, key, memo)),
         cancelled=lambda run_id, why: heard.append((run_id, why)),
         inbox_gone=lambda: heard.append("gone"),
     )
+
+
+async def test_only_a_ring_that_says_so_sends_anybody_to_look_for_deliveries() -> None:
+    """A namespace in which nothing waits would pay a call of Redis with each ring."""
+    heard: list[object] = []
+    bells = ScriptedBells(SILENCE._replace(events=True), SILENCE._replace(events=True, posts=True))
+    listening = listener(bells, heard)
+    await listening.run_once()
+    assert heard == [("events", None)]
+    await listening.run_once()
+    assert heard == [("events", None)] * 2 + ["posts"]
 
 
 @pytest.mark.parametrize("rung", [SILENCE._replace(events=True), SILENCE._replace(ready=True)])

@@ -394,11 +394,15 @@ async def test_new_names_do_not_keep_others_from_being_routed(shard: Shard) -> N
 
 async def test_a_claim_says_that_something_is_to_be_delivered(shard: Shard) -> None:
     await asleep(shard)
-    assert not (await shard.claim()).unrouted
+    assert not (await shard.claim()).posted
     await happened(shard)
-    assert (await shard.claim()).unrouted
+    claim = await shard.claim()
+    assert (claim.posted, claim.unrouted) == (True, False), "who has nothing to deliver is not sent to look"
+    await accept(shard)
+    claim = await shard.claim()
+    assert (claim.posted, claim.unrouted) == (True, True)
     await deliver(shard)
-    assert not (await shard.claim()).unrouted
+    assert not (await shard.claim()).posted
 
 
 @pytest.mark.slow
