@@ -28,6 +28,7 @@ from durableq.model.event import EventHead, read_head
 from durableq.model.filing import buckets_of
 from durableq.model.routing import Fault, RoutingTable
 from durableq.model.system import ENDS, INVOKED
+from durableq.model.system_event import MARK
 from durableq.services.system_events import Made, SystemEvents, is_reference, name_of
 from durableq.store.calls import BATCH
 from durableq.store.events import Backlog, Decision, Entry, Events, Routed
@@ -188,7 +189,7 @@ class Router:
         decisions: list[Decision] = []
         upto, count = backlog.cursor, 0
         for entry in backlog.entries:
-            if is_reference(entry):
+            if made is not NOTHING and is_reference(entry):
                 if entry.id not in made:
                     break  # more than is read at once: the next batch begins with it
                 decided = self._decide_system(entry, made[entry.id])
@@ -213,7 +214,7 @@ class Router:
 
     async def _made(self, entries: Sequence[Entry]) -> Mapping[str, Made | None]:
         """What the references among these entries stand for; None where nobody listens."""
-        references = [entry for entry in entries if is_reference(entry)]
+        references = [entry for entry in entries if entry.blob[:1] == MARK]
         if not references:
             return NOTHING
         unwanted = {entry.id: None for entry in references if not self._listens(name_of(entry))}
@@ -262,10 +263,11 @@ class Router:
                 unclear += [Fault(function, reason) for reason in dressing.faults]
             run = run_id(entry.id, function, self._shard)
             found.append(Decision("run", entry.id, run, function, due_at_ms, extras))
-        found += [
-            Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
-            for fault in (*faults, *unclear)
-        ]
+        if faults or unclear:
+            found += [
+                Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
+                for fault in (*faults, *unclear)
+            ]
         paths = self._heard.get(head.name)
         if paths is not None:
             buckets = " ".join(buckets_of(head.name, paths, scope)).encode()
