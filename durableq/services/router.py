@@ -265,7 +265,9 @@ class Router:
             found.append(Decision("run", entry.id, run, function, due_at_ms, extras))
         if faults or unclear:
             found += [
-                Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
+                Decision(
+                    "fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500]
+                )
                 for fault in (*faults, *unclear)
             ]
         paths = self._heard.get(head.name)

@@ -145,7 +145,7 @@ class Worker:
             self._clock,
             duties.app_ids,
             start=self._start,
-            events_wait=self._unrouted,
+            events_wait=lambda: self._routing.hint(),
             posts_wait=self._posted,
             suspects_wait=tell.suspects,
             nothing_left=tell.done,
@@ -326,11 +326,8 @@ class Worker:
         self._claiming.hint()
 
     def _events_wait(self) -> None:
-        self._unrouted()
-        self._posted()
-
-    def _unrouted(self) -> None:
         self._routing.hint()
+        self._delivering.hint()
 
     def _delivered(self) -> None:
         if self._router.paused:
