@@ -170,6 +170,7 @@ def plain(ctx: dq.Context) -> None: ...
         ("shop/Pays", "'pays' would do"),
         ("Shop/pays", "'shop' would do"),
         ("shop/pays/x", "function id"),
+        ("shop/pays:on-failure", "which only a failure starts"),
         ("", "function id"),
     ],
 )

@@ -119,6 +119,16 @@ def check_options(
     )
 
 
+def check_invocable(what: str, function_id: str) -> str:
+    """The short id of a function that may be invoked, unchanged. Raises ConfigError, also for a failure handler's."""
+    if function_id.endswith(ON_FAILURE):
+        raise ConfigError(
+            f"{what} {shown(function_id)} is that of an on_failure, which only a failure starts: give what it does to a "
+            "function of its own"
+        )
+    return check_id(what, function_id)
+
+
 def failed_trigger(app_id: str, function_id: str) -> EventTrigger:
     """What starts a function's failure handler."""
     # Ids have no quotes.
