@@ -133,27 +133,38 @@ async def test_an_event_or_the_timeout_ends_a_wait_and_every_replay_has_the_same
     await scene.send("answer", *keys("timeout first "), timeout=0.6)
     await scene.all_wait(4 * KEYS, "answer")
     worker.signal_group(signal.SIGSTOP)
-    await scene.send("answered", *keys("timeout first "), mark="event")
     await scene.none_waits("answer")
+    await scene.send("answered", *keys("timeout first "), mark="event")
     worker.signal_group(signal.SIGCONT)
     await scene.bodies("after", 4 * KEYS)
+
+    # the same, but what answers was accepted before the time was over
+    began_s = time.monotonic()
+    await scene.send("answer", *keys("in time "), timeout=2)
+    await scene.all_wait(6 * KEYS, "answer")
+    worker.signal_group(signal.SIGSTOP)
+    await scene.send("answered", *keys("in time "), mark="event")
+    assert time.monotonic() - began_s < 2, "the machine was too slow to say anything"
+    await asyncio.sleep(began_s + 2.5 - time.monotonic())  # its timers are due
+    worker.signal_group(signal.SIGCONT)
+    await scene.bodies("after", 6 * KEYS)
 
     # both at the same moment
     began_s = time.monotonic()
     await scene.send("answer", *keys("at once "), timeout=0.8)
-    await scene.all_wait(6 * KEYS, "answer")
+    await scene.all_wait(8 * KEYS, "answer")
     await asyncio.sleep(max(0.0, began_s + 0.85 - time.monotonic()))
     await scene.send("answered", *keys("at once "), mark="event")
-    await scene.bodies("after", 6 * KEYS)
+    await scene.bodies("after", 8 * KEYS)
 
     worker.kill_child()  # with all of them in hand: they are replayed
-    await scene.bodies("after", 12 * KEYS)
+    await scene.bodies("after", 16 * KEYS)
     scene.open("after")
-    for run in await scene.all_are("completed", 6 * KEYS, "answer"):
+    for run in await scene.all_are("completed", 8 * KEYS, "answer"):
         (told,) = scene.told()[run.id]
         assert run.result == [None if told == "None" else told]
         if "at once" not in run.event.data["key"]:
-            assert told == ("event" if "event first" in run.event.data["key"] else "None"), run.event.data
+            assert told == ("None" if "timeout first" in run.event.data["key"] else "event"), run.event.data
     await assert_invariants(await stage.calls())
 
 

@@ -41,7 +41,7 @@ async def test_a_wait_is_recorded_filed_and_timed_in_one_act(shard: Shard, deliv
     place = f"{(await shard.stored()).of('run', held.run)['c']}"
     (member,) = after.of("waits", BUCKET)
     assert member.startswith(f"v {held.run} wait {place}-")
-    assert member.endswith(" 0 tail")
+    assert member.endswith(f" {shard.now_ms + 60_000} tail")
     assert after.of("waits", BUCKET) == {member: 1}
     assert after.of("steps", held.run) == {"wait": f"0 {shard.now_ms} v37 {BUCKET} 1 {NAME}waiting"}
     assert after.of("timers") == {f"v {held.run} wait": shard.now_ms + 60_000}
@@ -265,10 +265,17 @@ async def test_a_wait_that_user_code_gives_up_is_not_filed_any_more(shard: Shard
 
 async def test_event_or_timeout_never_both(shard: Shard) -> None:
     held = await asleep(shard)
-    shard.advance(60_000)
     await happened(shard)
     page = await shard.waits.read_posts()
     assert page is not None
+    # As if it had been accepted behind the wait's time: Redis numbers entries by its own clock, not by the test's.
+    past = int(page.entry.partition("-")[0]) - 1
+    (member,) = await shard.command("ZRANGE", shard.calls.key("waits", BUCKET), 0, -1)
+    await shard.command("ZREM", shard.calls.key("waits", BUCKET), member)
+    await shard.command(
+        "ZADD", shard.calls.key("waits", BUCKET), 1, member.replace(b"%d" % (shard.now_ms + 60_000), b"%d" % past)
+    )
+    shard.advance(60_000)
     await shard.timers.fire_timers()
     timed_out = await memo(shard, held.run)
     done = await shard.waits.deliver_event(NAME, page.entry, [(BUCKET, 1)], done=True, keep_failed=10)
