@@ -102,7 +102,7 @@ class App:
         self,
         id: str,
         *,
-        triggers: Trigger | Sequence[Trigger],
+        triggers: Trigger | Sequence[Trigger] = (),
         retries: int = DEFAULT_RETRIES,
         backoff: Backoff | None = None,
         cancel_on: CancelOn | Sequence[CancelOn] = (),
@@ -114,7 +114,8 @@ class App:
 
         Args:
             id: Stable id, unique in the app. Changing it makes another function.
-            triggers: What starts a run; an event starts at most one run of a function.
+            triggers: What starts a run, at most 10; an event starts at most one run of a function. Without any a function
+                is started by `invoke` alone.
             retries: 0 to 20, per step, and for the code between steps: 4 means 5 attempts.
             backoff: The delays between attempts; None for the table 15 s, 30 s, 1 m, 2 m, 5 m, 10 m … with jitter.
             cancel_on: Events that cancel its runs, at most 5.

@@ -32,6 +32,7 @@ from durableq.store.ends import Ended, Ends
 from durableq.store.events import Events
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
+from durableq.store.waits import Waits
 from durableq.sync import Portal, SyncClient
 from durableq.words.clock import Clock, SystemClock
 from durableq.words.errors import ConfigError, InvokeError, RedisUnavailable, SendError
@@ -160,11 +161,12 @@ class Client:
             return sorted((await Registry(calls).read())[1])
 
     async def _unheard(self, name: str) -> str | None:
-        """None if a registered function is triggered by this name; else the nearest name that one is triggered by, or ""."""
+        """None if events of this name start or cancel something, or something waits for them; else the nearest name, or ""."""
         calls = await self._calls(READ_PATIENCE_S)
         async with patience():
             table = RoutingTable(*await Registry(calls).read())
-        return None if table.hears(name) else table.nearest(name) or ""
+            heard = table.hears(name) or name in table.heard or await Waits(calls).hears(name)
+        return None if heard else table.nearest(name) or ""
 
     async def _invoke(self, function: object, data: Any, app: str = "") -> RunHandle[Any]:
         """`app` is the one that a short id belongs to."""

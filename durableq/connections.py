@@ -85,8 +85,10 @@ class Connections:
             await _close(opened)
 
     def _open(self, loop: asyncio.AbstractEventLoop, to: Place | Door) -> Opened:
-        for other in [known for known in self._opened if known.is_closed()]:
-            del self._opened[other]
+        # One that was closed with tasks pending stays: to let go of these would be a page of complaints by asyncio.
+        for other, theirs in list(self._opened.items()):
+            if other.is_closed() and theirs.calls.link.at_rest and theirs.answers.at_rest:
+                del self._opened[other]
         if isinstance(to, Door):
             calls = to.calls()
             answers = Answers(calls, None, to.turn)

@@ -10,7 +10,7 @@ from durableq.model.failure import Failure
 from durableq.store.leases import Leases
 from durableq.store.opening import calls_on, open_link
 from durableq.store.registry import Registry
-from durableq.store.runs import FinishWrite, Runs
+from durableq.store.runs import FinishWrite, Runs, SuspendWrite
 from durableq.store.upkeep import Upkeep
 from durableq.words.codec import encode
 from tests.servers import RealServer
@@ -54,6 +54,14 @@ class ByHand:
     async def fail(self, *runs: str, error: Exception) -> None:
         """End them with this error."""
         await self._finish(runs, "f", Failure.of(error).encode())
+
+    async def put_to_sleep(self, run: str) -> None:
+        """Suspend it for an hour."""
+        if run not in self._epochs:
+            await self.claim()
+        due_at_ms = int((await self.calls.link.command("TIME"))[0]) * 1000 + 3_600_000
+        write = SuspendWrite(run, self._epochs[run], 0, "nap", "w", b"", due_at_ms)
+        assert (await self._runs.suspend_runs(LEASE, [write])).items == [None]
 
     async def forget(self, *runs: str) -> None:
         """Let their retention be over."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.testing import TestEnv
 
 
 def declare(**options: Any) -> Callable[[Any], Any]:
@@ -21,8 +22,7 @@ def declare(**options: Any) -> Callable[[Any], Any]:
         ({"id": ""}, "1 to 64 characters"),
         ({"id": "x" * 65}, "1 to 64 characters"),
         ({"id": 7}, "must be a string"),
-        ({"triggers": []}, "1 to 10 triggers, not 0"),
-        ({"triggers": [dq.EventTrigger(f"a/{n}") for n in range(11)]}, "1 to 10 triggers, not 11"),
+        ({"triggers": [dq.EventTrigger(f"a/{n}") for n in range(11)]}, "at most 10 triggers, not 11"),
         ({"triggers": ["a/b"]}, "no EventTrigger"),
         ({"triggers": "a/b"}, "must be a list"),
         ({"triggers": [dq.EventTrigger("a/b"), dq.EventTrigger("a/b")]}, "twice"),
@@ -36,6 +36,19 @@ def declare(**options: Any) -> Callable[[Any], Any]:
 def test_a_bad_option_is_refused_with_option_rule_and_value(options: dict[str, Any], says: str) -> None:
     with pytest.raises(dq.ConfigError, match=says):
         declare(**options)
+
+
+async def test_a_function_without_triggers_is_started_by_invoke_alone() -> None:
+    app = dq.App("shop")
+
+    @app.function("double")
+    async def double(ctx: dq.Context) -> int:
+        return int(ctx.event.data["n"]) * 2
+
+    async with TestEnv(app) as env:
+        assert await (await app.invoke(double, data={"n": 4})).result() == 8
+        (view,) = await app.client.functions()
+        assert (view.triggers, len(env.runs)) == ((), 1)
 
 
 def test_an_unknown_option_is_refused() -> None:

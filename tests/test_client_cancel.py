@@ -81,6 +81,17 @@ async def test_hundreds_are_cancelled_in_one_call(app: dq.App, worker: ByHand) -
     assert await app.cancel([]) == []
 
 
+@real
+async def test_what_hung_on_a_run_is_taken_away_at_once(app: dq.App, worker: ByHand) -> None:
+    handle = await app.invoke("pays")
+    await worker.put_to_sleep(handle.run_id)
+    timers, void = worker.calls.key("timers"), worker.calls.key("void")
+    assert await worker.calls.link.command("ZCARD", timers) == 1
+    await handle.cancel()
+    assert await worker.calls.link.command("ZCARD", timers) == 0, "no scheduler is there to do it"
+    assert await worker.calls.link.command("EXISTS", void) == 0
+
+
 @pytest.mark.parametrize(
     ("runs", "says"),
     [(7, "a run id or a list of them, not int"), ([7], "not int: 7"), (b"x", "not bytes"), ({"a": 1}, "not dict")],

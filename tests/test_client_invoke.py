@@ -44,6 +44,14 @@ def declared(url: str) -> dq.App:
     def packs(ctx: dq.SyncContext[Wanted]) -> int:
         return ctx.event.data.n
 
+    @app.function(
+        "ships",
+        triggers=[dq.EventTrigger("order/shipped")],
+        cancel_on=dq.CancelOn("order/cancelled", if_="event.data.id == async.data.id"),
+        timeouts=dq.Timeouts(start="1h"),
+    )
+    async def ships(ctx: dq.Context) -> None: ...
+
     return app
 
 
@@ -92,6 +100,16 @@ async def test_a_function_is_named_by_itself_by_its_full_id_or_by_its_short_one_
         await worker.complete(handle.run_id, value={"total": 5})
     given = [await handle.result() for handle in handles]
     assert given == [Receipt(5), {"total": 5}, {"total": 5}, {"total": 5}, Receipt(5)], "typed, where the type is known"
+
+
+@real
+async def test_what_the_declaration_asks_for_is_there_from_the_start(app: dq.App, worker: ByHand) -> None:
+    handle = await app.invoke("ships", data={"id": 7})
+    command, key = worker.calls.link.command, worker.calls.key
+    assert await command("LLEN", key("listens", handle.run_id)) == 1, "it may be cancelled by an event"
+    assert await command("ZSCORE", key("timers"), f"b {handle.run_id}") is not None, "it must begin within an hour"
+    assert (await handle.cancel()).cancelled
+    assert await command("ZCARD", key("timers")) == 0
 
 
 @real
@@ -152,6 +170,7 @@ def plain(ctx: dq.Context) -> None: ...
         ("shop/Pays", "'pays' would do"),
         ("Shop/pays", "'shop' would do"),
         ("shop/pays/x", "function id"),
+        ("shop/pays:on-failure", "which only a failure starts"),
         ("", "function id"),
     ],
 )
@@ -261,7 +280,8 @@ async def test_plain_code_invokes_from_many_threads(app: dq.App, worker: ByHand)
                 await worker.complete(run, value={"total": ended})
                 ended += 1
             await asyncio.sleep(0.005)
-    await asyncio.to_thread(lambda: [thread.join(10) for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 10)
     assert sorted(result.total for result in results) == list(range(10))
 
 

@@ -54,9 +54,9 @@ class InvoiceWanted(TypedDict):
     cents: int
 
 
-@app.function("make-invoice", triggers=[dq.EventTrigger("invoice/wanted")])
+@app.function("make-invoice")
 async def make_invoice(ctx: dq.Context[InvoiceWanted]) -> str:
-    """A function that others invoke, in this app or in another: its result is theirs, its attempts and history its own."""
+    """No event starts it: others invoke it, in this app or another. The result is theirs, attempts and history its own."""
     data = ctx.event.data
     return await ctx.step.run("write", outside.write_invoice, f"invoice-{data['order_id']}", data["cents"])
 

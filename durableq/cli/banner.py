@@ -15,7 +15,8 @@ from typing import Any, Final
 import click
 
 from durableq.cli.places import url_variable
-from durableq.cli.texts import clean, table
+from durableq.cli.texts import clean, started_by, table
+from durableq.model.event import RESERVED_PREFIXES
 from durableq.store.calls import Calls
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
@@ -69,13 +70,13 @@ def _trigger(stored: Mapping[str, Any]) -> str:
 
 def welcome(functions: Triggers, to_send: str, to_look: str, reloads: bool) -> str:
     """What is served, and what to do next."""
-    rows = [(function, " or ".join(triggers)) for function, triggers in functions.items()]
+    rows = [(function, started_by(function, triggers, " or ") or "invoke") for function, triggers in functions.items()]
     count = _counted(functions)
     code = "a change of the code starts a new worker" if reloads else "the code is read once (--no-reload)"
     next_step = "To send an event, in this directory" if to_send else "To see what runs, in this directory"
     lines = [f"ready, {count}; {code}\n", table(("function", "started by"), rows, "    "), "", f"{next_step}:", ""]
     lines += [f"    {line}" for line in (to_send, to_look) if line]
-    if to_send and all(_has_condition(trigger) for triggers in functions.values() for trigger in triggers):
+    if to_send and all(map(_has_condition, _sendable(functions))):
         lines += ["", "Its data must meet the condition of a trigger above."]
     return "\n".join([*lines, ""])
 
@@ -104,13 +105,19 @@ def changed(files: Sequence[str]) -> str:
 
 
 def paste_line(url: str, namespace: str, functions: Triggers, environment: Mapping[str, str]) -> str:
-    """The command that sends an event which starts one of these functions; "" where only cron starts them."""
-    events = [text for triggers in functions.values() for text in triggers if not text.startswith("cron ")]
+    """The command that sends an event which starts one of these functions; "" where nothing that can be sent does."""
+    events = _sendable(functions)
     if not events:
         return ""
     # Without a condition if there is such a trigger: it is met by any data.
     words = ["durableq", "send", _event_name(min(events, key=_has_condition)), "--data", "{}"]
     return _pasted(words, url, namespace, environment)
+
+
+def _sendable(functions: Triggers) -> list[str]:
+    """The triggers that an event of anybody's meets: no cron expression, no system event."""
+    unsendable = ("cron ", *RESERVED_PREFIXES)
+    return [text for triggers in functions.values() for text in triggers if not text.startswith(unsendable)]
 
 
 def look_line(url: str, namespace: str, environment: Mapping[str, str]) -> str:

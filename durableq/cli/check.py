@@ -42,7 +42,7 @@ def command(apps: tuple[str, ...], as_json: bool) -> None:
 
 def _summary(loaded: dict[str, App]) -> str:
     rows = [
-        (function.full_id, ", ".join(map(str, function.triggers)), function.origin)
+        (function.full_id, ", ".join(map(str, function.triggers)) or "invoke", function.origin)
         for app in loaded.values()
         for function in app.functions.values()
     ]

@@ -51,7 +51,7 @@ def _text(functions: Sequence[FunctionView]) -> str:
 
 def _row(view: FunctionView) -> tuple[str, ...]:
     counts = (view.retries, view.queued, view.waiting, view.completed, view.failed, view.cancelled, view.workers)
-    return (view.id, ", ".join(view.triggers), *map(str, counts))
+    return (view.id, texts.started_by(view.id, view.triggers, ", ") or "-", *map(str, counts))
 
 
 def _cron(view: FunctionView, cron: CronView) -> tuple[str, ...]:

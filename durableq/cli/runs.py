@@ -129,26 +129,25 @@ def cancel(runs: tuple[str, ...], as_json: bool, redis_url: str | None, namespac
     code 1: one of them is not there; the others are cancelled all the same.
     """
 
-    async def cancelled(client: Client) -> list[Cancellation]:
+    async def cancelled(client: Client) -> tuple[list[Cancellation], str]:
         named = [await whole_id(client, given) for given in runs]
-        found, _ = await client._cancel(list(dict.fromkeys(named)), "by the command line")
-        return found
+        return await client._cancel(list(dict.fromkeys(named)), "by the command line")
 
-    found = ask(find(redis_url, namespace, or_dev=True), cancelled)
+    found, at = ask(find(redis_url, namespace, or_dev=True), cancelled)
     if as_json:
         click.echo(
             plain.to_json([{"id": one.run_id, "status": one.status, "cancelled": one.cancelled} for one in found])
         )
     else:
         for one in found:
-            click.echo(texts.clean(_came_to(one)), err=one.status == ABSENT)
+            click.echo(texts.clean(_came_to(one, at)), err=one.status == ABSENT)
     if any(one.status == ABSENT for one in found):
         sys.exit(EXIT_FAILED)
 
 
-def _came_to(one: Cancellation) -> str:
+def _came_to(one: Cancellation, namespace: str) -> str:
     if one.status == ABSENT:
-        return f"durableq: no run {one.run_id!r}: never there, or its retention is over"
+        return f"durableq: no run {one.run_id!r} in namespace {namespace!r}: it never was, or its retention is over"
     return f"{one.run_id} {one.status}" if one.cancelled else f"{one.run_id} had ended: {one.status}"
 
 

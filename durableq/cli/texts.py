@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from durableq.cli.plain import plain
+from durableq.model.function import ON_FAILURE
 from durableq.words.periods import format_ms
 
 
@@ -51,3 +52,10 @@ def value(recorded: Any, limit: int) -> str:
     """A recorded value on one line, cut after `limit` characters."""
     text = clean(json.dumps(plain(recorded), ensure_ascii=False))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def started_by(function: str, triggers: Sequence[str], between: str) -> str:
+    """What starts a function, given by its full id. Of a failure handler's trigger, which was written by us, what it means."""
+    if function.endswith(ON_FAILURE):
+        return f"a failure of {function.removesuffix(ON_FAILURE)}"
+    return between.join(triggers)

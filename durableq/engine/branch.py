@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Branch(Coroutine[Any, Any, Any]):
     """The coroutine of one task of a run, watched."""
 
-    __slots__ = ("_coroutine", "awaiting", "edge", "in_body", "replay", "task")
+    __slots__ = ("_coroutine", "awaiting", "born", "edge", "in_body", "parent", "replay", "task")
 
     def __init__(self, replay: Replay, coroutine: Any) -> None:
         self._coroutine = coroutine
@@ -39,6 +39,9 @@ class Branch(Coroutine[Any, Any, Any]):
         """What it awaited when it was last suspended; None for a bare yield, as in `asyncio.sleep(0)`."""
         self.in_body = False
         """Whether it executes a step's body; being resumed is then no move of the function."""
+        self.parent = replay.current
+        """The branch that has started it; None for the root, and for what a callback starts."""
+        self.born = replay.moves
         self.edge: Edge | None = None
         """The thread that this task serves, in `def` functions."""
 

@@ -10,6 +10,7 @@ from durableq.engine.waiting import timeout_ms_of, wait_outside
 from durableq.model.event import Event, trusted_event
 from durableq.model.filing import condition
 from durableq.model.memo import MemoKind
+from durableq.model.reading import check_fields
 from durableq.model.system import listened_name
 from durableq.words.errors import ConfigError, ExpressionError
 from durableq.words.periods import Duration
@@ -50,34 +51,9 @@ def _check_condition(what: str, if_: str) -> None:
     if not isinstance(if_, str):
         raise ConfigError(f"{what} if_ must be an expression in a string, not {type(if_).__name__}: {shown(if_)}")
     try:
-        condition(if_)
+        check_fields(condition(if_))
     except ExpressionError as error:
         raise ExpressionError(f"{what} if_: {error.reason}", error.source, error.position) from None
-
-
-class Heard:
-    """Which entries the run's waits have had, so that a loop of waits has its events one by one.
-
-    Filled in the order in which events are told to user code, which a replay repeats.
-    """
-
-    __slots__ = ("_entries",)
-
-    def __init__(self) -> None:
-        self._entries: dict[tuple[str, str | None], str] = {}
-
-    def had(self, event_name: str, if_: str | None, entry: str) -> None:
-        """User code is told this one."""
-        self._entries[event_name, if_] = self._entries[event_name, ""] = entry
-
-    def behind(self, event_name: str, if_: str | None) -> str:
-        """Where the next wait begins to look; "" for the beginning of the run.
-
-        Behind what the last wait of that name had. Where several conditions are waited for beside each other, each reads on
-        from its own: another one, that is further on, must not make it pass over what it has not seen, nor one that is
-        further back make it have the same event twice.
-        """
-        return self._entries.get((event_name, if_)) or self._entries.get((event_name, ""), "")
 
 
 async def wait_for_event(replay: Replay, key: str, step_id: str, wanted: Wanted) -> Event[Any] | None:

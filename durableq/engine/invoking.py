@@ -12,7 +12,7 @@ from durableq.engine.port import Invocation, StepNote
 from durableq.engine.records import ChildAwaited
 from durableq.engine.waiting import wait_outside
 from durableq.model.failure import Failure
-from durableq.model.function import Function
+from durableq.model.function import Function, check_invocable
 from durableq.model.invoking import encode_invoked
 from durableq.model.memo import MemoKind
 from durableq.words.errors import ConfigError, EventError, InvokeTimeout, LimitExceeded
@@ -61,7 +61,7 @@ def _full_id(what: str, function: object, app_id: str) -> str:
             f"{shown(function)}{hint}"
         )
     app, slash, short = function.rpartition("/")
-    check_id(f"{what} function id", short)
+    check_invocable(f"{what} function id", short)
     return f"{check_id(f'{what} app id', app) if slash else app_id}/{short}"
 
 

@@ -19,7 +19,7 @@ from durableq.engine.branch import Branch, Root
 from durableq.engine.conductor import Conductor
 from durableq.engine.context import Context
 from durableq.engine.edge import Edge
-from durableq.engine.event_waits import Heard
+from durableq.engine.heard import Heard
 from durableq.engine.leaving import leave, swallowed_by
 from durableq.engine.naming import Naming
 from durableq.engine.phase import Phase
@@ -161,7 +161,7 @@ class Replay:
         if self.branches or not all(edge.ended.done() for edge in self.edges):
             return
         if self.root is None or self.root.task_done:
-            self.root = self._conductor = None
+            self.root = self._conductor = self._heard = None
             for branch in self.failed:
                 branch.task = None
             self.failed.clear()
@@ -259,6 +259,8 @@ class Replay:
     def branch_ended(self, branch: Branch, *, failed: bool) -> None:
         """A task of the run has ended."""
         self.branches.discard(branch)
+        if self._heard is not None:
+            self._heard.ended(branch)
         if failed:
             self.failed.append(branch)
         self.ends += 1
@@ -319,7 +321,7 @@ class Replay:
     def heard(self) -> Heard:
         """Made for the first wait for an event."""
         if self._heard is None:
-            self._heard = Heard()
+            self._heard = Heard(self)
         return self._heard
 
     @property

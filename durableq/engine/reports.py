@@ -78,7 +78,7 @@ class Reports:
                     "timeout around a durable wait",
                     task=_name(branch),
                     at=where(branch),
-                    hint="asyncio.timeout starts anew in each replay: use ctx.step.options(timeout=…) for the step's body",
+                    hint="asyncio.timeout starts anew in each replay: use timeout= of the wait, or step.options for a body",
                 )
 
     def gave_up(self, ask: Ask) -> None:

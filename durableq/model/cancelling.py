@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from durableq.model.filing import condition
+from durableq.model.reading import check_fields
 from durableq.model.system import listened_name
 from durableq.words.errors import ConfigError
 from durableq.words.familiar import familiar
@@ -48,7 +49,7 @@ class CancelOn:
                 raise ConfigError(
                     f"CancelOn if_ must be an expression in a string, not {type(given).__name__}: {shown(given)}"
                 )
-            condition(given)
+            check_fields(condition(given))
         if self.timeout is not None:
             length_ms = to_ms("CancelOn timeout", self.timeout, minimum_ms=1)
             object.__setattr__(self, "timeout", timedelta(milliseconds=length_ms))

@@ -40,7 +40,8 @@ class Dressing(NamedTuple):
         if "cancel_on" not in declared and "timeouts" not in declared:
             return PLAIN
         listeners, faults = [], []
-        for stored in declared.get("cancel_on") or ():
+        given = declared.get("cancel_on") or ()
+        for stored in given if isinstance(given, (list, tuple)) else (given,):
             try:
                 listeners.append(_listener(stored))
             except (DurableqError, LookupError, TypeError, ValueError) as error:

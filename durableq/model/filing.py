@@ -1,8 +1,9 @@
 """Where waits for events are filed, and where an event looks for them: by value, so that it meets only those that may match.
 
-A condition with an equality between a path of the run's event and one of the arriving event (`event.data.x == async.data.x`) is
-filed under (name, arriving path, value); any other under the name alone, as the path '-'. The index finds candidates, the
-condition decides: a token may stand for more values than one, and a condition may ask for more than its equality.
+A condition with an equality between a path of the run's event and one of the arriving event (`event.data.x == async.data.x`),
+or between such a path and a value that is written out (`async.data.x == "A-17"`), is filed under (name, arriving path, value);
+any other under the name alone, as the path '-'. The index finds candidates, the condition decides: a token may stand for
+more values than one, and a condition may ask for more than its equality.
 
 What is filed carries what its condition reads of the run's own event, so that whoever evaluates it needs nothing else.
 """
@@ -15,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from durableq.model.expressions import Expression, compile_expression
-from durableq.model.expressions.keys import lookup_tokens, stored_token
+from durableq.model.expressions.keys import constant_token, lookup_tokens, stored_token
 from durableq.model.expressions.paths import Path
 from durableq.words import codec
 from durableq.words.errors import CodecError
@@ -70,6 +71,9 @@ def file_under(name: str, if_: str | None, event: Mapping[str, Any]) -> Filing:
     tokens = [
         (arriving, stored_token(scope, own)) for own, arriving in expression.equalities if _can_be_a_path(arriving)
     ]
+    tokens += [
+        (arriving, constant_token(value)) for value, arriving in expression.constants if _can_be_a_path(arriving)
+    ]
     # The first with a value: by null or by what is missing a great many may be filed.
     found = next((pair for pair in tokens if pair[1] not in _NO_VALUE), None) or (tokens[0] if tokens else None)
     if found is None:
@@ -80,7 +84,10 @@ def file_under(name: str, if_: str | None, event: Mapping[str, Any]) -> Filing:
 
 def paths_of(if_: str | None) -> set[str]:
     """Every path under which `file_under` may file something with this condition. Raises ExpressionError."""
-    pairs = () if if_ is None else condition(if_).equalities
+    if if_ is None:
+        return {ANYHOW}
+    expression = condition(if_)
+    pairs = (*expression.equalities, *expression.constants)
     return {ANYHOW, *(".".join(arriving[1:]) for _, arriving in pairs if _can_be_a_path(arriving))}
 
 

@@ -9,11 +9,12 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from durableq.model.backoff import Backoff
 from durableq.model.cancelling import CancelOn, Timeouts, check_cancel_on, check_timeouts
 from durableq.model.limits import Limits
+from durableq.model.reading import check_fields
 from durableq.model.retry import DEFAULT_RETRIES, check_retries
 from durableq.model.system import FAILED
 from durableq.model.trigger import CronTrigger, EventTrigger, Trigger
 from durableq.words import codec
-from durableq.words.errors import ConfigError
+from durableq.words.errors import ConfigError, ExpressionError
 from durableq.words.familiar import familiar
 from durableq.words.ids import check_id
 from durableq.words.shown import shown
@@ -118,6 +119,16 @@ def check_options(
     )
 
 
+def check_invocable(what: str, function_id: str) -> str:
+    """The short id of a function that may be invoked, unchanged. Raises ConfigError, also for a failure handler's."""
+    if function_id.endswith(ON_FAILURE):
+        raise ConfigError(
+            f"{what} {shown(function_id)} is that of an on_failure, which only a failure starts: give what it does to a "
+            "function of its own"
+        )
+    return check_id(what, function_id)
+
+
 def failed_trigger(app_id: str, function_id: str) -> EventTrigger:
     """What starts a function's failure handler."""
     # Ids have no quotes.
@@ -144,8 +155,9 @@ def _check_triggers(where: str, triggers: object) -> tuple[Trigger, ...]:
         if not isinstance(trigger, (EventTrigger, CronTrigger)):
             meant = "CronTrigger" if isinstance(trigger, str) and _looks_like_cron(trigger) else "EventTrigger"
             raise ConfigError(f"{where}: triggers holds {trigger!r}, which is no {meant}: write {meant}({trigger!r})")
-    if not 1 <= len(triggers) <= TRIGGERS_MAX:
-        raise ConfigError(f"{where}: triggers must hold 1 to {TRIGGERS_MAX} triggers, not {len(triggers)}")
+        _check_condition(where, trigger)
+    if len(triggers) > TRIGGERS_MAX:
+        raise ConfigError(f"{where}: triggers must hold at most {TRIGGERS_MAX} triggers, not {len(triggers)}")
     if len(set(triggers)) < len(triggers):
         raise ConfigError(
             f"{where}: the same trigger stands twice in triggers: {next(t for t in triggers if triggers.count(t) > 1)}"
@@ -155,6 +167,16 @@ def _check_triggers(where: str, triggers: object) -> tuple[Trigger, ...]:
         if isinstance(trigger, CronTrigger) and crons.setdefault(trigger.key, trigger) is not trigger:
             raise ConfigError(f"{where}: two triggers have the same times: {crons[trigger.key]}, and {trigger}")
     return tuple(triggers)
+
+
+def _check_condition(where: str, trigger: Trigger) -> None:
+    condition = trigger.condition() if isinstance(trigger, EventTrigger) else None
+    if condition is None:
+        return
+    try:
+        check_fields(condition)
+    except ExpressionError as error:
+        raise ExpressionError(f"{where}: triggers: {error.reason}", error.source, error.position) from None
 
 
 def _looks_like_cron(text: str) -> bool:

@@ -21,6 +21,19 @@ PLAIN: Final = (
 NO_AWAIT: Final = "what is awaited is a plain value: leave out the `await`"
 STEP: Final = "a step has an id, a function and its arguments: ctx.step.run('load-order', load_order, order_id)"
 SLEEP: Final = "a sleep has an id and a length: ctx.step.sleep('grace-period', '5m')"
+EVENT_WAIT: Final = (
+    "a wait has an id, a name, and its timeout by name: "
+    "ctx.step.wait_for_event('payment', 'payment/settled', timeout='3d')"
+)
+SIGNAL_WAIT: Final = (
+    "a wait has an id, a name, and its timeout by name: ctx.step.wait_for_signal('signed', 'contract-7', timeout='3d')"
+)
+INVOKE: Final = (
+    "an invoke has an id, a function, and by name its data: ctx.step.invoke('invoice', make_invoice, data={{…}})"
+)
+OF_THE_CHILD: Final = "a run that is invoked has the {0} of its own function: give them to that one's @app.function(…)"
+TYPED: Final = "write ctx.step.options(output_type=…).{0}(…)"
+OVER: Final = "if a wait gave it: None is a time that is over"
 OPTIONS: Final = "if it was meant for the step, write ctx.step.options({0}=…).run(…)"
 ON_STEP: Final = "the verbs are on the step: ctx.step.{0}(…)"
 ON_EVENT: Final = "it belongs to the event: ctx.event.{0}"
@@ -36,14 +49,23 @@ HINTS: Final = (
     (TypeError, re.compile(r"can't be used in 'await' expression|object can't be awaited"), NO_AWAIT),
     (TypeError, re.compile(r"Step\.run\(\) missing .*'(?:fn|id)'"), STEP),
     (TypeError, re.compile(r"Step\.sleep\(\) missing "), SLEEP),
+    (TypeError, re.compile(r"Step\.wait_for_event\(\) (?:missing|takes) "), EVENT_WAIT),
+    (TypeError, re.compile(r"Step\.wait_for_signal\(\) (?:missing|takes) "), SIGNAL_WAIT),
+    (TypeError, re.compile(r"Step\.invoke\(\) (?:missing|takes) "), INVOKE),
+    (TypeError, re.compile(r"Step\.invoke\(\) got an unexpected keyword argument '(retries|backoff)'"), OF_THE_CHILD),
+    (TypeError, re.compile(r"Step\.(\w+)\(\) got an unexpected keyword argument 'output_type'"), TYPED),
     (TypeError, re.compile(r"got an unexpected keyword argument '(retries|timeout|backoff|output_type)'"), OPTIONS),
     (
         AttributeError,
-        re.compile(r"'(?:Sync)?Context' object has no attribute '(run|sleep|sleep_until|send_event)'"),
+        re.compile(
+            r"'(?:Sync)?Context' object has no attribute "
+            r"'(run|sleep|sleep_until|send_event|wait_for_event|wait_for_signal|send_signal|invoke)'"
+        ),
         ON_STEP,
     ),
     (AttributeError, re.compile(r"'(?:Sync)?Context' object has no attribute '(data|name|ts)'"), ON_EVENT),
     (TypeError, re.compile(r"'Event' object is not subscriptable"), FIELDS),
+    (AttributeError, re.compile(r"'NoneType' object has no attribute 'data'"), OVER),
 )
 
 

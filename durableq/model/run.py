@@ -22,7 +22,8 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
     and the lease has not been declared dead.                                     (record, wait, fire, suspend, finish …)
  7. A memo that is a result is never overwritten: the first write wins and every later one is answered with it.
  8. Numbers of a run are 1, 2, 3 … without gaps or repeats; the last one is in the run's hash.
- 9. A timer leaves `timers` only in the script that performs its effect, or when its run is final.
+ 9. A timer leaves `timers` only in the script that performs its effect, or when its run is final. Those of `timeouts` are where
+    the newest deployment wants them as soon as its timer `o` has gone through the function's runs.        (register_app, fire)
 10. `routed_upto` only grows; runs of the entries (a, b] are created in the script that moves it from a to b.
 11. A run id is a function of (entry, function), or of (function, trigger, tick), so routing an entry or performing a tick
     again creates nothing.

@@ -4,7 +4,7 @@ Authority: Redis, asked by `watch_runs`: of each awaited run at once; of all of 
 connection and every 15 s, a hundred a call. The stream that is read in between is a hint, which makes an answer prompt.
 
 Invariants. A run is in `_awaited` while somebody waits for it, and no longer. While there is any, the stream is read and
-kept alive; when there was none for a whole round, its connection is closed.
+kept alive; when there is none at the end of a round, its connection is closed.
 
 Failures. Once a run was asked for, an outage is waited out; until then RedisUnavailable says that nobody answers. A
 namespace that is not the one we knew ends every wait with StateLost.
@@ -85,8 +85,12 @@ class Answers:
         self._to_ask: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._used = False
         self._up = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is read or asked for."""
+        return self._reader is None and not self._tasks
 
     async def ended(self, run_id: str, within_s: float | None = None) -> Ended:
         """What this run came to, once it has ended. None waits for as long as it takes.
@@ -98,7 +102,6 @@ class Answers:
         if awaited is None:
             awaited = self._awaited[run_id] = _Awaited(self._loop)
             self._ask_soon(run_id)
-        self._used = True
         awaited.waiters += 1
         try:
             if not awaited.asked.done():
@@ -109,7 +112,7 @@ class Answers:
                 left_s = None if within_s is None else max(0.0, within_s - (self._loop.time() - began_s))
                 await asyncio.wait((awaited.end,), timeout=left_s)
             if not awaited.end.done():
-                raise ResultTimeout(await self._not_ended(run_id, f" within {within_s:g} s" if within_s else ""))
+                return await self._at_last(run_id, f" within {within_s:g} s" if within_s else "")
             return awaited.end.result()
         finally:
             awaited.waiters -= 1
@@ -195,7 +198,7 @@ class Answers:
             self._reader = detached(self._loop, self._listen(self._blocking(self._changed)), "durableq-answers")
 
     async def _listen(self, calls: Calls) -> None:
-        """Read the stream, and once a round look at all that is awaited; until nothing was for a round."""
+        """Read the stream, and once a round look at all that is awaited, until nothing is."""
         ends, after, looked_s = Ends(calls), "0", self._loop.time()
         try:
             while True:
@@ -206,9 +209,9 @@ class Answers:
                     if told.runs:
                         self._spawn(self._read(told.runs))
                     continue
-                if not self._used and not self._awaited:
+                if not self._awaited:
                     return
-                looked_s, self._used = self._loop.time(), False
+                looked_s = self._loop.time()
                 if await self._ask_again():
                     after = "0"  # a hint has not come: the stream may be another one than was read before
         except DurableqError as error:
@@ -232,18 +235,26 @@ class Answers:
             await self._turn()
             await self._ask([run_id])
         if not awaited.end.done():
-            raise ResultTimeout(
-                f"{await self._not_ended(run_id, '')}. Nothing executes here by itself: in a TestEnv call "
-                "env.run_until_idle() first, or env.advance(…) for what waits"
-            )
+            try:
+                awaited.came_to(await self._at_last(run_id, ""))
+            except ResultTimeout as error:
+                raise ResultTimeout(
+                    f"{error}. Nothing executes here by itself: in a TestEnv call env.run_until_idle() first, or "
+                    "env.advance(…) for what waits"
+                ) from None
 
-    async def _not_ended(self, run_id: str, within: str) -> str:
+    async def _at_last(self, run_id: str, within: str) -> Ended:
+        """What it came to, if it has ended while its time was running out. Raises ResultTimeout, which says how it stands."""
         try:
             async with asyncio.timeout(LEAST_LOOK_S):
                 state = await self._ends.state(run_id)
+                end = await self._ends.came_to(run_id) if state is not None and state.final else None
         except (TimeoutError, DurableqError):
-            return f"run {run_id} is not known to have ended{within}: Redis does not answer"
-        return f"run {run_id} has not ended{within}: it is {state.label if state is not None else 'not there any more'}"
+            raise ResultTimeout(f"run {run_id} is not known to have ended{within}: Redis does not answer") from None
+        if end is not None:
+            return end
+        stands = state.label if state is not None else "not there any more"
+        raise ResultTimeout(f"run {run_id} has not ended{within}: it is {stands}")
 
     def _fail_all(self, error: Exception) -> None:
         for awaited in self._awaited.values():

@@ -31,6 +31,7 @@ class Claimer:
         *,
         start: Callable[[Claimed, bool], None],
         events_wait: Callable[[], None],
+        posts_wait: Callable[[], None],
         suspects_wait: Callable[[], None],
         nothing_left: Callable[[], None],
         alone: bool,
@@ -42,6 +43,7 @@ class Claimer:
         self._apps = apps
         self._start = start
         self._events_wait = events_wait
+        self._posts_wait = posts_wait
         self._suspects_wait = suspects_wait
         self._nothing_left = nothing_left
         self._alone = alone
@@ -72,6 +74,8 @@ class Claimer:
             claim = await self._claim(room)
         if claim.unrouted:
             self._events_wait()
+        if claim.posted:
+            self._posts_wait()
         if self._alone:
             if claim.runs:
                 return 0.0

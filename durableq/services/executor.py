@@ -65,6 +65,7 @@ class RunInHand:
         "_lapsed",
         "_log",
         "_parted",
+        "_scope",
         "_under_way",
         "claimed",
         "run_id",
@@ -93,6 +94,7 @@ class RunInHand:
         """Waits that are about to begin so."""
         self._execution: Execution | None = None
         self._given = b""
+        self._scope: Mapping[str, Any] | None = None
         self._dropped = ""
         self._parted = False
         """Whether it is suspended: user code is being left, and the run is nobody's or another's."""
@@ -168,7 +170,9 @@ class RunInHand:
 
     def event_scope(self) -> Mapping[str, Any]:
         """The run's own event as conditions see it, whatever user code has done to `ctx.event` meanwhile."""
-        return read_head(self._given).scope(f"{self.claimed.created_at_ms}-0")
+        if self._scope is None:  # once: a thousand waits beside each other would decode a large event a thousand times
+            self._scope = read_head(self._given).scope(f"{self.claimed.created_at_ms}-0")
+        return self._scope
 
     def began(self, answer: Any) -> int:
         """What the store says to a wait that has begun, or was over already."""

@@ -4,7 +4,8 @@ Authority: await_events. It begins the wait only when the holder has looked at a
 page at a time; so the reply that came before the function reached its wait is found, and none is lost in between
 (decision 008). The first match by place in the stream is recorded as the wait's result, and no wait begins.
 
-One page is a round trip and at most 256 KB, so that this process turns between two, and the writes of other runs travel on.
+One page is a round trip, and at most 100 entries and 256 KB, so that this process turns between two and the writes of other
+runs travel on. Ten waits of a child at most are asked for at once: a hundred with a page each would take Redis 40 ms.
 
 Failures. The holder dies: nothing has begun, and the replay asks again. Stale: whoever asked gets it. An event that cannot
 be read here (a newer release's, or damaged) does not match, and is said once. One that Redis has not kept does not match,
@@ -13,6 +14,7 @@ nor does a system event whose run is deleted.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +29,6 @@ from durableq.store.events import Entry
 from durableq.store.records import Recorded
 from durableq.store.runs import Runs, StepWrite
 from durableq.store.waits import AwaitWrite, ToLookAt
-from durableq.words.errors import CodecError
 from durableq.words.ids import entry_of_run
 from durableq.words.telemetry import Log
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 SYSTEM_PREFIX: Final = "durableq/"
 UNREADABLE_MAX: Final = 1000
+AT_ONCE: Final = 10
 
 
 class LookingBack:
@@ -47,6 +49,7 @@ class LookingBack:
         self._log = log
         self._system = SystemEvents(runs.facts)
         self._unreadable: set[str] = set()
+        self._asking = asyncio.Semaphore(AT_ONCE)
 
     async def begin(self, run: RunInHand, wait: EventWait) -> int:
         """Begin this wait, or record what has ended it already. Returns the run's last number.
@@ -69,7 +72,8 @@ class LookingBack:
         )
         holds = _condition(wait.if_, own)
         while True:
-            answer = await self._committer.add(write)
+            async with self._asking:
+                answer = await self._committer.add(write)
             if not isinstance(answer, ToLookAt):
                 return run.began(answer)
             match = await self._first(answer.entries, wait.event_name, holds)
@@ -101,7 +105,7 @@ class LookingBack:
                 head = read_head(entry.blob)
                 if head.name == name and holds(head.scope(entry.id)):
                     return entry
-            except CodecError as error:
+            except Exception as error:  # whatever is wrong with an event, it is not this run's fault
                 self._note_unreadable(entry.id, name, error)
         return None
 
@@ -114,10 +118,10 @@ class LookingBack:
         run.deliver(sorted([*recorded.news, (write.key, memo)], key=lambda told: told[1].number))
         return recorded.number
 
-    def _note_unreadable(self, entry: str, name: str, error: CodecError) -> None:
+    def _note_unreadable(self, entry: str, name: str, error: Exception) -> None:
         if entry not in self._unreadable and len(self._unreadable) < UNREADABLE_MAX:
             self._unreadable.add(entry)
-            self._log.warning("event.unreadable", entry=entry, name=name, error=str(error))
+            self._log.warning("event.unreadable", entry=entry, name=name, error=f"{type(error).__name__}: {error}")
 
 
 def _condition(if_: str | None, own: Mapping[str, Any]) -> Callable[[Any], bool]:

@@ -11,7 +11,8 @@ listens any more it is passed over.
 
 Failures. CURSOR_MOVED: somebody else is routing; leave it to them for 200 ms. REGISTRY_CHANGED: decide again with the
 new functions; NAMES_CHANGED: with the new names that something waits for. DELIVERIES_BEHIND: pause, so that those are
-done. An entry that cannot be decided three times is set aside with the reason, and the cursor moves on.
+done. QUEUE_FULL: pause, and try again for as long as it takes. An entry that cannot be decided three times is set aside with
+the reason, and the cursor moves on.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from durableq.model.event import EventHead, read_head
 from durableq.model.filing import buckets_of
 from durableq.model.routing import Fault, RoutingTable
 from durableq.model.system import ENDS, INVOKED
+from durableq.model.system_event import MARK
 from durableq.services.system_events import Made, SystemEvents, is_reference, name_of
 from durableq.store.calls import BATCH
 from durableq.store.events import Backlog, Decision, Entry, Events, Routed
@@ -39,13 +41,21 @@ from durableq.words.telemetry import Log
 
 EVENTS_KEPT: Final = 100_000
 TRIES: Final = 3
+HINTED_S: Final = 3600.0
+"""No round comes by itself: bells and claims say when there is something."""
 LEAVE_TO_OTHERS_S: Final = 0.2
+PAUSE_S: Final = 0.05
+"""After DELIVERIES_BEHIND. Each delivery and each claim hints, and would send a batch of decisions to be refused again."""
+FULL_PAUSE_S: Final = 0.5
+"""After QUEUE_FULL. Being refused hints the claimer, and its claim the router: without a pause they would chase each other."""
 UNHEARD_MAX: Final = 1000
+NAMES_KEPT: Final = 10_000
+"""More names than this, and than twice what was there at the last look, may be forgotten ones: all are read again."""
 NOTHING: Final[Mapping[str, Made | None]] = MappingProxyType({})
 
 
 class Router:
-    """Routes what waits behind the cursor, in batches."""
+    """Routes what waits behind the cursor, in batches. A service that is turned whenever it is hinted."""
 
     def __init__(
         self,
@@ -73,10 +83,14 @@ class Router:
         """The names that something waits for, or did, with the paths by which waits are filed."""
         self._heard: dict[str, list[str]] = {}
         """Those, and the names of the registry's `cancel_on`."""
+        self._names_max = 0
         self._names = 0
         """Up to which version of them these are."""
         self.paused = False
         """Whether routing has stopped until something is delivered."""
+        self._full = False
+        """Whether Redis had no room for runs, which is said once."""
+        self._again_at_s = 0.0
         self._say_names = False
         """Whether names change so fast that a batch has to say which it is about."""
         self._busy = asyncio.Lock()
@@ -88,6 +102,17 @@ class Router:
     def offer(self, backlog: Backlog | None) -> None:
         """Take what a bell brought: the next round begins with it instead of reading. It may be old by then."""
         self._offered = backlog
+
+    async def run_once(self) -> float:
+        now_s = asyncio.get_running_loop().time
+        if self._again_at_s > now_s():
+            return self._again_at_s - now_s()
+        await self.route()
+        if not self.paused and not self._full:
+            return HINTED_S
+        pause_s = FULL_PAUSE_S if self._full else PAUSE_S
+        self._again_at_s = now_s() + pause_s
+        return pause_s
 
     async def route(self) -> int:
         """Route until nothing is left or somebody else does. Returns the runs created.
@@ -121,8 +146,11 @@ class Router:
                     self._on_posts()
                     return created
                 except QueueFull as full:
-                    self._log.warning("route.refused", reason=str(full))
+                    if not self._full:
+                        self._log.warning("route.refused", reason=str(full))
+                    self._full = True
                     return created
+                self._full = False
                 created += routed.created
                 self._say_names = False
                 if routed.posted:
@@ -137,10 +165,18 @@ class Router:
         self._hear_all()
 
     async def _hear(self) -> None:
-        names = await self._waits.read_names(self._names)
-        self._waited.update(names.paths)
+        if len(self._waited) > self._names_max:
+            # Nobody is told of a name that was forgotten, and where names have ids in them there is no end of those.
+            names = await self._waits.read_names(0)
+            self._waited = names.paths
+            self._names_max = max(NAMES_KEPT, 2 * len(names.paths))
+            self._hear_all()
+        else:
+            names = await self._waits.read_names(self._names)
+            self._waited.update(names.paths)
+            for name, paths in names.paths.items():
+                self._heard[name] = sorted(self._table.heard.get(name, frozenset()).union(paths))
         self._names = names.version
-        self._hear_all()
 
     def _hear_all(self) -> None:
         self._heard = dict(self._waited)
@@ -153,7 +189,7 @@ class Router:
         decisions: list[Decision] = []
         upto, count = backlog.cursor, 0
         for entry in backlog.entries:
-            if is_reference(entry):
+            if made is not NOTHING and is_reference(entry):
                 if entry.id not in made:
                     break  # more than is read at once: the next batch begins with it
                 decided = self._decide_system(entry, made[entry.id])
@@ -178,7 +214,7 @@ class Router:
 
     async def _made(self, entries: Sequence[Entry]) -> Mapping[str, Made | None]:
         """What the references among these entries stand for; None where nobody listens."""
-        references = [entry for entry in entries if is_reference(entry)]
+        references = [entry for entry in entries if entry.blob[:1] == MARK]
         if not references:
             return NOTHING
         unwanted = {entry.id: None for entry in references if not self._listens(name_of(entry))}
@@ -227,10 +263,13 @@ class Router:
                 unclear += [Fault(function, reason) for reason in dressing.faults]
             run = run_id(entry.id, function, self._shard)
             found.append(Decision("run", entry.id, run, function, due_at_ms, extras))
-        found += [
-            Decision("fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500])
-            for fault in (*faults, *unclear)
-        ]
+        if faults or unclear:
+            found += [
+                Decision(
+                    "fault", entry.id, function=fault.function, detail=fault.reason.encode("utf-8", "replace")[:500]
+                )
+                for fault in (*faults, *unclear)
+            ]
         paths = self._heard.get(head.name)
         if paths is not None:
             buckets = " ".join(buckets_of(head.name, paths, scope)).encode()

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 from durableq.model.event import read_head
-from durableq.model.function import Function
+from durableq.model.function import Function, check_invocable
 from durableq.model.invoking import encode_invoked
 from durableq.model.limits import Limits
 from durableq.model.routing import NEAR
@@ -41,12 +41,12 @@ def full_id_of(function: object, app: str = "") -> str:
         raise ConfigError(f"invoke takes a function or its id, not {type(function).__name__}: {shown(function)}")
     named, slash, short = function.partition("/")
     if slash:
-        return f"{check_id('app id', named)}/{check_id('function id', short)}"
+        return f"{check_id('app id', named)}/{check_invocable('function id', short)}"
     if not app:
         raise ConfigError(
             f"a client belongs to no app: write the function's full id, app/function, not {shown(function)}"
         )
-    return f"{app}/{check_id('function id', function)}"
+    return f"{app}/{check_invocable('function id', function)}"
 
 
 class Start(NamedTuple):

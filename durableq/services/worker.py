@@ -145,7 +145,8 @@ class Worker:
             self._clock,
             duties.app_ids,
             start=self._start,
-            events_wait=self._events_wait,
+            events_wait=lambda: self._routing.hint(),
+            posts_wait=self._posted,
             suspects_wait=tell.suspects,
             nothing_left=tell.done,
             alone=duties.alone,
@@ -158,13 +159,14 @@ class Worker:
             alone=duties.alone,
             ready=self._ready,
             events_wait=self._event_came,
+            posts_wait=self._posted,
             deliver=self._deliver,
             cancelled=self._cancelled,
             inbox_gone=self.doubt_lease,
         )
         self._claims = _Under(self._claimer, self.lease_lost)
         self._claiming = Loop("claimer", self._claims, log, self._state_lost)
-        self._routing = Loop("router", _Routing(self._router), log, self._state_lost)
+        self._routing = Loop("router", self._router, log, self._state_lost)
         self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed, self._delivered)
         self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
         self._listening = Loop("listener", self._listener, log, self._state_lost)
@@ -263,18 +265,22 @@ class Worker:
         await asyncio.gather(*(loop.stop() for loop in loops))
         if self._leasing is not None:
             self._leasing.cancel()
-        if self._bell_calls is not self._calls:
-            # Its read that is under way would swallow the ring with which the lease is closed.
-            await self._bell_calls.link.close()
         if not self._lost:
             try:
                 async with asyncio.timeout(LEAVING_PATIENCE_S):
+                    await self._hang_up()
                     await self._leases.close_lease(
                         self._lease, crashed=False, reason="it left", keep_failed=Retention().failed
                     )
             except (TimeoutError, DurableqError) as error:
                 self._log.warning("lease.not_closed", error=str(error) or "Redis did not answer in time")
         self.environment.close()
+
+    async def _hang_up(self) -> None:
+        """Break off the read of bells that is under way: it would swallow the ring with which the lease is closed."""
+        if self._bell_calls is not self._calls:
+            await self._bell_calls.link.close()
+            await self._calls.read("TIME")  # answered, it has seen that connection end
 
     async def _begin_lease(self) -> None:
         lease = new_token()
@@ -333,9 +339,6 @@ class Worker:
     def _event_came(self, backlog: Backlog | None) -> None:
         self._router.offer(backlog)
         self._routing.hint()
-        if backlog is None:
-            # It may have been rung for what a worker that left, or died, had still to deliver.
-            self._delivering.hint()
 
     async def _send(self, events: Sequence[Event[Any]], limits: Limits) -> list[str]:
         return await send(self._events, Prepared(events, limits, self._host_clock), patience_s=None)
@@ -394,14 +397,3 @@ class _Under:
         except LeaseLost as error:
             self._lost(str(error).partition(" ")[2])
             return 0.2
-
-
-class _Routing:
-    """Routes whenever it is hinted."""
-
-    def __init__(self, router: Router) -> None:
-        self._router = router
-
-    async def run_once(self) -> float:
-        await self._router.route()
-        return 3600.0

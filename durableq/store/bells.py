@@ -29,10 +29,14 @@ class Rung(NamedTuple):
     """(run id, step key, memo) from the inbox."""
     cancelled: list[tuple[str, str]]
     """(run id, why) from the inbox: runs that are cancelled and were in hand."""
+    posts: bool = False
+    """Who has left, or died, may have had something to deliver."""
 
 
 CONSUMER: Final = "any"
 """One name for all: nothing is ever pending, and a name per process would stay behind with every deploy."""
+
+_POSTS: Final = b"2"
 
 SILENCE: Final = Rung(False, False, False, None, [], [])
 
@@ -79,6 +83,7 @@ class Bells:
             key("timer_bell") in rung,
             _backlog(rung.get(key("event_bell"), ())),
             *await self._told(rung.get(key("inbox", inbox), ())),
+            any(fields[1] == _POSTS for _, fields in rung.get(key("event_bell"), ())),
         )
 
     async def _told(

@@ -109,6 +109,11 @@ class Link:
         return self._up
 
     @property
+    def at_rest(self) -> bool:
+        """Whether it has no connection and is not looking for one: never used, closed, or its loop has ended all tasks."""
+        return self._keeper is None or self._keeper.done()
+
+    @property
     def answering_s(self) -> float:
         """For how long Redis has been there to answer; 0 while it is away and tried again, or has put off a call."""
         if self._keeper is not None and not self._keeper.done() and (not self._up or self._postponed):
@@ -254,6 +259,7 @@ class Link:
 
     async def _serve(self, connection: Connection) -> None:
         wire = self._wire = wire_over(connection, self._answer, self._wake)
+        wire.broken.add_done_callback(_seen)  # also where a second cancellation keeps this from looking at it below
         watch = self._loop.create_task(self._watch(), name="durableq-link-watch")
         try:
             self._flush()
@@ -346,6 +352,12 @@ class Link:
 def detached(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     """A task that belongs to nobody's context: made by a function's own code, it must not become a branch of its run."""
     return Context().run(lambda: loop.create_task(coroutine, name=name))
+
+
+def _seen(broken: asyncio.Future[None]) -> None:
+    """So that asyncio does not log it as an error that nobody has looked at."""
+    if not broken.cancelled():
+        broken.exception()
 
 
 async def _greet(connection: Connection) -> None:

@@ -111,15 +111,10 @@ class Reads:
     async def newest(self, functions: Sequence[str], states: Iterable[State], limit: int) -> list[RunRow]:
         """The newest runs of these functions in these states, at most `limit`."""
         wanted = set(states)
-        ids: set[str] = set()
-        for function in functions:
-            for name in _indexes(function, wanted):
-                ids.update(await self._index(*name, limit))
-        if State.QUEUED in wanted:
-            for app in {function.partition("/")[0] for function in functions}:
-                ids.update(await self._index("suspects", app, limit))
-        if State.RUNNING in wanted:
-            ids.update(await self._in_hand())
+        ids = await self._ids(functions, wanted, limit)
+        if len(wanted) > 1 and not wanted <= FINAL:
+            # Between two of these reads a run may have moved from an index that was yet to be read to one that had been.
+            ids |= await self._ids(functions, wanted, limit)
         newest = sorted(ids, reverse=True)
         known = set(functions)
         rows: list[RunRow] = []
@@ -141,6 +136,22 @@ class Reads:
         after = [run_id for run_id in ids if run_created_at_ms(run_id) >= from_ms][:limit]
         inputs = await asyncio.gather(*(read("GET", key("input", run_id)) for run_id in after))
         return [(run_id, given) for run_id, given in zip(after, inputs, strict=True) if given is not None]
+
+    async def _ids(self, functions: Sequence[str], wanted: set[State], limit: int) -> set[str]:
+        """What is in the indexes of these states, read in the order in which runs pass through them."""
+        ids: set[str] = set()
+        if State.QUEUED in wanted:
+            for app in {function.partition("/")[0] for function in functions}:
+                ids.update(await self._index("suspects", app, limit))
+        for function in functions:
+            for name in _indexes(function, wanted & {State.QUEUED}):
+                ids.update(await self._index(*name, limit))
+        if State.RUNNING in wanted:
+            ids.update(await self._in_hand())
+        for function in functions:
+            for name in _indexes(function, wanted - {State.QUEUED}):
+                ids.update(await self._index(*name, limit))
+        return ids
 
     async def _index(self, name: str, argument: str, limit: int) -> list[str]:
         found = await self._calls.read("ZREVRANGE", self._calls.key(name, argument), 0, limit - 1)

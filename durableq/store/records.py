@@ -22,7 +22,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
        p parent, s silent, i silent about invokes,
        t timeouts, w watchers, c slots or a lock
     u  parent: run and step key                      invoke
-    y  due time of a delayed start with timeouts     route
+    y  due time of a delayed start                   route
     j  place, priority, gates: what a claim needs    route, claim
     h  slots that it has                             claim, suspend, retry, finish, release, free, cancel
     z  the key of its singleton                      route
@@ -80,6 +80,8 @@ class Claim(NamedTuple):
     """Runs wait that must be executed alone."""
     skip: int
     unrouted: bool
+    posted: bool
+    """Something waits to be delivered."""
     runs: list[Claimed]
 
 
@@ -149,8 +151,8 @@ def news(flat: Sequence[bytes]) -> News:
 
 
 def claim(reply: Sequence[Any]) -> Claim:
-    now_ms, mode, skip, unrouted, runs = reply
-    return Claim(now_ms, mode == 1, mode == 2, skip, unrouted == 1, [_claimed(run) for run in runs])
+    now_ms, mode, skip, waits, runs = reply
+    return Claim(now_ms, mode == 1, mode == 2, skip, waits & 1 == 1, waits & 2 == 2, [_claimed(run) for run in runs])
 
 
 def _claimed(run: Sequence[Any]) -> Claimed:

@@ -132,6 +132,10 @@ class Waits:
                 return Names(upto, found)
             version = upto
 
+    async def hears(self, event_name: str) -> bool:
+        """Whether something waits for events of this name, or did lately."""
+        return await self._calls.read("ZSCORE", self._calls.key("names"), event_name) is not None
+
     async def read_posts(self, after: Page | None = None) -> Page | None:
         """The first page of what is to be delivered next, or the one behind another. None: nothing, or somebody else's."""
         page = await self.next_post(after)

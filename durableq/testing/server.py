@@ -90,6 +90,10 @@ class MemoryLink(Link):
     def up(self) -> bool:
         return not self._cut
 
+    @property
+    def at_rest(self) -> bool:
+        return True
+
     def cut(self, reason: str) -> None:
         """Answer nothing from here on: whoever calls is told this."""
         self._cut = reason

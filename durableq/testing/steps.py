@@ -16,7 +16,7 @@ class SeenStep:
 
     id: str
     calls: int
-    """How often its body began: once, and once more for each retry and crash. 0 of sleeps, which have none."""
+    """How often its body, or its stub, began: once, and once more for each retry and crash. 0 of sleeps and waits."""
     views: tuple[StepView, ...]
     """What is recorded under the id, runs in order, and within a run in the order of recording."""
     runs: tuple[str, ...]
@@ -24,7 +24,8 @@ class SeenStep:
 
     @property
     def result(self) -> Any:
-        """What was recorded, as it was decoded: data, without the class of a model. Raises EnvFailure unless there is one."""
+        """What was recorded, as it was decoded: data, without the class of a model; the Event that answered a wait for one, and
+        what a signal brought. Raises EnvFailure unless there is one."""
         view = self._only
         if view.status != "completed":
             raise EnvFailure(f"step {self.id!r} has no result: it is {view.status}{_because(view.error)}")
@@ -37,7 +38,7 @@ class SeenStep:
 
     @property
     def status(self) -> str:
-        """completed, failed, sleeping, retrying or abandoned. Raises EnvFailure unless there is one."""
+        """completed, failed, sleeping, retrying, waiting, timed out, abandoned or void. EnvFailure unless there is one."""
         return self._only.status
 
     @property

@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from durableq.words.errors import ConfigError
-from durableq.words.theirs import MODULE, TABLE, Names, Ours, sentence
+from durableq.words.theirs import MODULE, TABLE, Ours, sentence
 
 C = TypeVar("C", bound=type)
 
@@ -27,10 +27,10 @@ def familiar(cls: C) -> C:
     for verb, keywords in names.keywords.items():
         where = f"{cls.__name__}(…)" if verb == "__init__" else f"{names.spoken}.{verb}"
         setattr(cls, verb, _listening(getattr(cls, verb), where, keywords))
-    if names.attributes:
-        _answer_attributes(cls, names)
-    for name, ours in names.of_class.items():
-        setattr(cls, name, _OfClass(sentence(names.spoken, name, ours)))
+    for name, ours in (*names.attributes.items(), *names.of_class.items()):
+        if any(name in vars(base) for base in cls.__mro__):
+            raise TypeError(f"{cls.__name__}.{name} is ours by now: take its row out of words/theirs.py")
+        setattr(cls, name, _Theirs(sentence(names.spoken, name, ours)))
     return cls
 
 
@@ -64,18 +64,8 @@ def refuse_of_module(name: str) -> None:
         raise ConfigError(sentence("durableq", name, MODULE[name]))
 
 
-def _answer_attributes(cls: type, names: Names) -> None:
-    def answer(self: object, name: str) -> Any:
-        ours = names.attributes.get(name)
-        if ours is not None:
-            raise TheirName(sentence(names.spoken, name, ours))
-        return object.__getattribute__(self, name)  # raises what it would have raised
-
-    cls.__getattr__ = answer  # type: ignore[attr-defined]
-
-
-class _OfClass:
-    """Stands on a class for one of their names, since a class has no `__getattr__` of its own."""
+class _Theirs:
+    """Stands on a class for one of their names. Not a `__getattr__`: that slows down every attribute there is."""
 
     def __init__(self, message: str) -> None:
         self._message = message

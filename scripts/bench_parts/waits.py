@@ -55,7 +55,9 @@ async def measure(setting: Setting) -> list[list[Figure]]:
         [
             Figure(f"event {among} by equality, wakes none", percentile([sum(took) for took in nobody], 0.5), "ms", 2),
             Figure(f"event {among} by equality, wakes one", percentile([sum(took) for took in one], 0.5), "ms", 2),
-            Figure("the slowest of these scripts, p99", percentile([max(took) for took in nobody + one], 0.99), "ms", 2),
+            Figure(
+                "the slowest of these scripts, p99", percentile([max(took) for took in nobody + one], 0.99), "ms", 2
+            ),
             Figure(f"event {among} without an index, wakes none, in all", unanswered_ms, "ms"),
             Figure("its scripts, a page of 100: p50", percentile(pages, 0.5), "ms"),
             Figure("its scripts, a page of 100: p99", percentile(pages, 0.99), "ms", 2),

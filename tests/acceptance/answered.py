@@ -69,6 +69,7 @@ async def read(ctx: dq.Context) -> list[int]:
         line = await ctx.step.wait_for_event("line", "asking/line", timeout="10m", if_=SAME_KEY)
         assert line is not None
         found.append(line.data["n"])
+        ledger.write("read", ctx.run_id, str(line.data["n"]))
     return found
 
 
@@ -79,6 +80,7 @@ def read_plainly(ctx: dq.SyncContext) -> list[int]:
         line = ctx.step.wait_for_event("line", "asking/line", timeout="10m", if_=SAME_KEY)
         assert line is not None
         found.append(line.data["n"])
+        ledger.write("read", ctx.run_id, str(line.data["n"]))
     return found
 
 

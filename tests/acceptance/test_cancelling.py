@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.words.periods import format_ms
 from tests.durableq_command import Running, durableq, environment, until
 from tests.servers import RealServer
 
@@ -37,7 +38,7 @@ def declare(name):
     def begun(ctx):
         return ctx.step.wait_for_event("end", "end", timeout="1h") and "ended"
 
-for name in ("same", "longer", "none"):
+for name in ("same", "longer", "none", "shorter", "new"):
     declare(name)
 """
 
@@ -90,9 +91,9 @@ def shop(start_server: Callable[..., RealServer], tmp_path: Path) -> Iterator[Sh
     made.close()
 
 
-SHORT, LONG = 4, 3600
-BEFORE = {"same": SHORT, "longer": SHORT, "none": SHORT}
-AFTER = {"same": SHORT, "longer": LONG}
+SHORT, LONG = 5, 3600
+BEFORE = {"same": SHORT, "longer": SHORT, "none": SHORT, "shorter": LONG}
+AFTER = {"same": SHORT, "longer": LONG, "shorter": 1, "new": 1}
 
 
 def begun(seconds: dict[str, int]) -> dict[str, int]:
@@ -107,19 +108,18 @@ def test_a_deploys_timeouts_hold_for_what_is_queued_and_for_what_has_begun(shop:
     until(lambda: all(shop.status(f"{name}-begun") == "waiting" for name in AFTER | BEFORE), "all have begun")
     shop.sync("after", after)
     assert time.monotonic() - sent_s < SHORT, "the deploy came too late to be seen"
-    wanted = {"same": "cancelled", "longer": "queued", "none": "queued"}
+    wanted = {"same": "cancelled", "longer": "queued", "none": "queued", "shorter": "cancelled", "new": "cancelled"}
 
     def statuses() -> dict[str, str]:
         return {name: shop.status(name) for name in wanted}
 
     until(lambda: statuses() == wanted, lambda: f"{statuses()} are {wanted}")
-    assert time.monotonic() - sent_s < SHORT + 3
     for name, status in wanted.items():
         shown = shop.run(f"{name}-begun")
         assert shown.status == status.replace("queued", "waiting"), name
         if status == "cancelled":
-            assert f"{AFTER[name] * 1000} ms (timeouts)" in shown.error.message
-            assert f"{AFTER[name] * 1000} ms (timeouts)" in shop.run(name).error.message
+            assert f"{format_ms(AFTER[name] * 1000)} (timeouts)" in shown.error.message
+            assert f"{format_ms(AFTER[name] * 1000)} (timeouts)" in shop.run(name).error.message
     assert not shop.notes
     worker.kill()
     shop.worker("after:app", "--with-scheduler")
@@ -200,8 +200,8 @@ def test_an_order_is_cleaned_up_after_once_when_cancelled_and_apologised_for_onc
     for twin, cleaner in zip(twins, ("clean-up", "clean-up-def"), strict=True):
 
         def ended(twin: str = twin) -> Any:
-            rows = shop.client.runs.list(function=f"shop/{twin}")
-            return {row.status: row for row in rows} if all(row.ended_at_ms for row in rows) else None
+            rows = shop.client.runs.list(function=f"shop/{twin}", status=["completed", "failed", "cancelled"])
+            return {row.status: row for row in rows} if len(rows) == 2 else None
 
         rows = until(ended, f"the runs of {twin} have ended")
         assert rows.keys() == {"cancelled", "failed"}

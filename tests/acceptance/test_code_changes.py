@@ -213,7 +213,7 @@ async def new_id(ctx):
 """
 )
 KEPT = """
-@app.function("old-id", triggers=[dq.EventTrigger("retired/old-id")])
+@app.function("old-id")
 async def old_id(ctx):
     await ctx.step.sleep("nap", "4s")
     return "ended under its old id"

@@ -18,6 +18,7 @@ async def test_a_thawed_worker_changes_nothing_and_goes_on(stage: Stage) -> None
     await stage.send("chain", seconds=1)
     await until(lambda: stage.ledger.count("start") == 4, "all have begun", within_s=10)
     await until(lambda: stage.ledger.count("end") == 2, "a run is done, and a step of another", within_s=10)
+    await until(lambda: stage.ledger.count("start") == 5, "the next step of that one has begun", within_s=10)
     frozen.signal_group(signal.SIGSTOP)
     stopped = frozen.child
     other = await stage.worker(concurrency=4).working()

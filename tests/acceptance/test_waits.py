@@ -1,4 +1,4 @@
-"""Waits and invokes by real workers: answered before and after, whoever is killed or leaves meanwhile; `async def` and `def`."""
+"""Waits and invokes by real workers: answered before or after, whoever is killed or leaves meanwhile; `async def` and `def`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Play:
 
 
 async def test_answers_that_came_before_and_after_survive_kills_and_restarts(stage: Stage) -> None:
-    """Killed with the answer behind it, with the wait begun, and with the answer told."""
+    """Its child killed before it looks back, with answers told; all of it killed with nothing but waits, then restarted."""
     play = Play(stage)
     stage.scheduler()
     worker = await play.worker()
@@ -87,10 +87,10 @@ async def test_answers_that_came_before_and_after_survive_kills_and_restarts(sta
     await play.all_are("waiting", 10, "wait")
     worker.kill_child()
     await play.bodies("after", 20)  # of those whose answer was there; once more, since they were in hand
-    await play.send("asking/answer", *({"key": key, "n": n} for n in (3, 4) for key in late))
-    await play.bodies("after", 30)
-    worker.kill_group()
     play.open("after")
+    await play.all_are("completed", 10, "wait")
+    worker.kill_group()
+    await play.send("asking/answer", *({"key": key, "n": n} for n in (3, 4) for key in late))
     await play.worker()
     assert Counter(await play.results(20, "wait")) == {1: 10, 3: 10}
 
@@ -98,18 +98,18 @@ async def test_answers_that_came_before_and_after_survive_kills_and_restarts(sta
 async def test_a_child_that_dies_while_it_looks_back_has_missed_nothing(stage: Stage) -> None:
     play = Play(stage)
     worker = await play.worker(ASKING, "--with-scheduler")
-    await play.send("asking/wait", *({"key": n} for n in range(40)))
-    await play.bodies("before", 80)
-    for _ in range(30):
-        await play.send("asking/answer", *({"key": -1, "n": 0, "text": "x" * 200} for _ in range(100)))
-    await play.send("asking/answer", *({"key": n, "n": n} for n in range(40)))
+    await play.send("asking/wait", *({"key": n} for n in range(20)))
+    await play.bodies("before", 40)
+    for _ in range(20):
+        await play.send("asking/answer", *({"key": -1, "n": 0} for _ in range(100)))
+    await play.send("asking/answer", *({"key": n, "n": n} for n in range(20)))
     await play.routed()
     play.open("before")
-    await play.bodies("before", 80, "end")
-    worker.kill_child()  # 80 times 31 pages: it is in the middle of them
+    await play.bodies("before", 40, "end")
+    worker.kill_child()  # 40 times 21 pages: it is in the middle of them
     play.open("after")
-    results = await play.results(80, "wait")
-    assert Counter(results) == dict.fromkeys(range(40), 2)
+    results = await play.results(40, "wait")
+    assert Counter(results) == dict.fromkeys(range(20), 2)
     assert len(worker.log("child.died")) == 1
 
 
@@ -120,8 +120,9 @@ async def test_events_are_read_one_by_one_in_order_across_kills_of_those_who_del
     await play.send("asking/read", *({"key": key, "count": lines} for key in keys))
     for n in range(lines):
         await play.send("asking/line", *({"key": key, "n": n} for key in keys))
-        if n % 4 == 1:
-            workers[n % 2].kill_child()
+        if n in (3, 7):
+            await play.bodies(str(n - 1), 20, "read")
+            workers[n == 7].kill_child()
     assert await play.results(20, "read") == [list(range(lines))] * 20
 
 

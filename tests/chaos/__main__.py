@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -56,6 +57,8 @@ def main() -> None:
     parser.add_argument("--server", choices=["redis7", "valkey"], default="redis7", help="default: redis7")
     parser.add_argument("--logs", type=Path, help="leave ledger and logs in this folder")
     given = parser.parse_args()
+    # Who is told to leave takes along what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     minutes = SHORT_MINUTES if given.short else given.minutes
     print(f"chaos: seed {seed}, {minutes:g} min of faults", flush=True)

@@ -45,7 +45,23 @@ def test_the_welcome_lists_functions_with_their_triggers() -> None:
     assert "    durableq send x --data '{}'\n    durableq runs list" in text
     assert "must meet" not in text
     assert "must meet the condition" in welcome({"shop/a": ["x if event.data.n"]}, "durableq send x", "", True)
+    assert "    shop/b    invoke" in welcome({"shop/b": []}, "", "durableq runs list", True)
     assert "the code is read once" in welcome(functions, "", "durableq runs list", False)
+
+
+def test_a_system_event_starts_functions_and_is_nothing_to_send() -> None:
+    failed = "durableq/function.failed if event.data.function_id == 'a'"
+    functions = {
+        "shop/a": ["x if event.data.n"],
+        "shop/a:on-failure": [failed],
+        "shop/b": ["durableq/function.finished"],
+    }
+    text = welcome(functions, "durableq send x --data '{}'", "", True)
+    assert "    shop/a:on-failure  a failure of shop/a\n" in text
+    assert "    shop/b             durableq/function.finished\n" in text
+    assert "must meet the condition" in text
+    assert paste_line(URL, "default", functions, {}) == "durableq send x --data '{}'"
+    assert paste_line(URL, "default", {"shop/b": functions["shop/b"]}, {}) == ""
 
 
 def test_a_reload_says_what_came_and_went() -> None:

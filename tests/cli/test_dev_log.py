@@ -14,7 +14,9 @@ from tests.cli.dev_project import Dev
 pytestmark = pytest.mark.acceptance
 
 APP = """
+import asyncio
 import logging
+from pathlib import Path
 import durableq as dq
 app = dq.App("demo")
 
@@ -35,6 +37,18 @@ async def pay(ctx):
 @app.function("echo", triggers=[dq.EventTrigger("demo/echo")])
 async def echo(ctx):
     return 1
+
+async def until_told():
+    while not Path("told").exists():
+        await asyncio.sleep(0.01)
+
+@app.function("wait", triggers=[dq.EventTrigger("demo/wait")], cancel_on=[dq.CancelOn("demo/stop")])
+async def wait(ctx):
+    await asyncio.gather(
+        ctx.step.wait_for_event("paid", "demo/paid", timeout="1h"), ctx.step.run("meanwhile", until_told)
+    )
+    await ctx.step.invoke("call", echo)
+    await ctx.step.run("never", asyncio.Event().wait)
 """
 
 
@@ -55,7 +69,7 @@ def test_what_happens_to_a_run_is_told_line_by_line(dev: Dev) -> None:
     told = re.findall(r"^\d\d:\d\d:\d\d\.\d{3}  worker \d+ +demo/pay \w{6}  (.*)$", output, re.M)
     happened = [re.sub(r"\d+(\.\d+)? ?m?s\b", "N", text) for text in told]
     assert happened[:4] == ["started by demo/pay", "paying  cents=5", "step load done in N", "step nap sleeps N"]
-    at = "at apps.py:10"
+    at = "at apps.py:12"
     assert [text for text in happened if text not in ("goes on", *happened[:4])][:2] == [
         f"step charge failed, attempt 1: Declined: no money, {at}, again in N",
         f"step charge failed for good, attempt 2: Declined: no money, {at}: attempt 2 of 2 failed",
@@ -68,6 +82,19 @@ def test_what_happens_to_a_run_is_told_line_by_line(dev: Dev) -> None:
     assert "completed in " in running.output
     assert "\x1b[" not in running.output
     assert "child.started" not in running.output
+
+
+def test_waits_answers_and_a_cancellation_are_told(dev: Dev) -> None:
+    running = dev.start("apps:app")
+    running.says("durableq send")
+    dev.send("demo/wait")
+    running.says("step paid waits for event demo/paid, for up to 1h")
+    dev.send("demo/paid")
+    running.says("step paid is answered: event demo/paid")
+    (dev.directory / "told").touch()
+    running.says(" of demo/echo, for up to 366d")
+    dev.send("demo/stop")
+    running.says("cancelled: event demo/stop (cancel_on)")
 
 
 def test_an_event_that_starts_nothing_is_told(dev: Dev) -> None:

@@ -116,7 +116,11 @@ def test_a_run_that_nobody_can_execute_is_said_to_be_so(empty: Demo, monkeypatch
         (["signal", ""], 2, "1 to 256 characters"),
         (["signal", "x", "nonsense"], 2, "DATA must be JSON"),
         (["runs", "cancel"], 2, "Missing argument 'RUN…'"),
-        (["runs", "cancel", NOBODY], 1, f"no run '{NOBODY}': never there, or its retention is over"),
+        (
+            ["runs", "cancel", NOBODY],
+            1,
+            f"no run '{NOBODY}' in namespace 'default': it never was, or its retention is over",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -154,7 +158,9 @@ def test_runs_are_cancelled_by_the_end_of_their_ids_and_what_had_ended_is_said(d
     done = demo.call("runs", "cancel", first, second[-8:].lower(), ended, first, NOBODY)
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [f"{first} cancelled", f"{second} cancelled", f"{ended} had ended: completed"]
-    assert done.stderr == f"durableq: no run '{NOBODY}': never there, or its retention is over\n"
+    assert (
+        done.stderr == f"durableq: no run '{NOBODY}' in namespace 'default': it never was, or its retention is over\n"
+    )
     again = demo.call("runs", "cancel", first, "--json")
     assert again.exit_code == 0
     assert json.loads(again.stdout) == [{"id": first, "status": "cancelled", "cancelled": False}]

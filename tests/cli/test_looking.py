@@ -37,6 +37,12 @@ def test_send_says_when_nothing_listens_and_what_was_meant(demo: Demo) -> None:
     assert "`durableq functions` lists what is" in demo.call("send", "quite/another").stderr
 
 
+def test_send_is_quiet_about_an_event_that_a_run_waits_for_or_that_cancels(demo: Demo) -> None:
+    demo.run(demo.send("demo/order", '{"id": 4}'), "waiting")
+    assert demo.call("send", "demo/paid", "--data", '{"id": 5}').stderr == ""
+    assert demo.call("send", "demo/stop", "--data", '{"id": 4}').stderr == ""
+
+
 def test_a_completed_run_is_shown_with_its_steps_and_result(demo: Demo) -> None:
     run_id = demo.run(demo.send("demo/add", '{"numbers": [1, 41]}'), "completed")
     run = demo.said("runs", "show", run_id)

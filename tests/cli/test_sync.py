@@ -88,6 +88,26 @@ def test_what_was_added_changed_and_removed_is_said(releases: Releases) -> None:
     assert "  changed  pay: name Payment -> pay, retries 7 -> 1\n" in releases.sync()
 
 
+def test_what_cancels_runs_and_what_is_executed_when_they_fail_is_said_as_any_change(releases: Releases) -> None:
+    releases.write("pay")
+    releases.sync("--release", "v1")
+    options = {"cancel_on": "dq.CancelOn('stop')", "timeouts": "dq.Timeouts(start=5)", "on_failure": "tell"}
+    releases.write("async def tell(ctx: dq.Context) -> None: ...\n", declares("pay", **options))
+    said = releases.said("--release", "v2")
+    assert (said["added"], said["functions"]) == (["pay:on-failure"], 2)
+    assert said["changed"] == [
+        {
+            "function": "pay",
+            "options": [
+                {"option": "cancel_on", "before": None, "after": [{"event": "stop"}]},
+                {"option": "timeouts", "before": None, "after": {"start_ms": 5000, "finish_ms": 0}},
+            ],
+        }
+    ]
+    releases.write("pay")
+    assert releases.said("--release", "v3")["removed"] == ["pay:on-failure"]
+
+
 def test_a_function_that_no_worker_has_any_more_is_forgotten_at_once(releases: Releases) -> None:
     releases.write("pay", "old")
     releases.sync("--release", "v1")

@@ -26,6 +26,11 @@ VALUES = {
 """Texts for flags that do not take any text, number or switch."""
 
 
+def _parent() -> click.Context:
+    # A command remembers its flags for help from the first context that it meets: it must be one as on a command line.
+    return click.Context(main, **main.context_settings)
+
+
 def _flags() -> Iterator[tuple[str, click.Command, click.Option]]:
     context = click.Context(main)
     for name in main.list_commands(context):
@@ -56,10 +61,10 @@ def test_a_flag_can_be_given_by_its_variable(
     assert option.envvar.startswith("DURABLEQ_")
     arguments = ["x"] * sum(isinstance(each, click.Argument) and each.required for each in command.params)
     monkeypatch.delenv(option.envvar, raising=False)
-    without = command.make_context(name, list(arguments))
+    without = command.make_context(name, list(arguments), parent=_parent())
     switch = "false" if option.default is True else "true"
     monkeypatch.setenv(option.envvar, switch if option.is_flag else VALUES.get(option.opts[0], "7"))
-    given = command.make_context(name, list(arguments))
+    given = command.make_context(name, list(arguments), parent=_parent())
     assert option.name is not None
     assert given.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT
     assert given.params[option.name] != without.params[option.name]

@@ -96,7 +96,10 @@ class Outside:
 
     def _result_of(self, wait: OutsideWait) -> tuple[MemoKind, bytes] | None:
         if isinstance(wait, SignalWait) and wait.signal in self.taken and not wait.replace:
-            return MemoKind.ERROR, b"TSignalTaken\nrun " + OTHER_RUN.encode() + b" waits for this signal already"
+            return (
+                MemoKind.ERROR,
+                b"TSignalTaken\nrun " + OTHER_RUN.encode() + b" waits for signal " + wait.signal.encode() + b" already",
+            )
         if isinstance(wait, EventWait):
             entries = [entry for entry, _ in self.log]
             start = entries.index(wait.behind) + 1 if wait.behind else 0

@@ -250,11 +250,12 @@ def world_of(interpreter: Interpreter, **options: Any) -> World:
         return await interpreter(ctx)
 
     world = interpreter.world = World(program, **options)
-    world.outside.child = _end_of_child
+    world.outside.child = end_of_child
     return world
 
 
-def _end_of_child(_function: str, given: Event[Any]) -> Ends:
+def end_of_child(_function: str, given: Event[Any]) -> Ends:
+    """What a `Child` comes to."""
     return Ends(ValueError("child") if given.data["fails"] else "child", given.data["takes_ms"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def test_the_place_is_in_the_users_code() -> None:
     async def main() -> str:
         coroutine = inner()
         coroutine.send(None)
-        branch = Branch(None, coroutine)  # type: ignore[arg-type]
+        branch = Branch(SimpleNamespace(current=None, moves=0), coroutine)  # type: ignore[arg-type]
         place = where(branch)
         coroutine.close()
         return place

@@ -324,6 +324,7 @@ def test_now_is_when_the_child_ended() -> None:
 MISTAKES = {
     "a callable": (make_invoice, {}, "invoke 'i': takes a function of an app or its id, 'app/function', not function"),
     "not an id": ("Bad Id", {}, "invoke 'i': function id 'Bad Id' is not allowed"),
+    "a failure handler": ("f:on-failure", {}, "invoke 'i': function id 'f:on-failure' is that of an on_failure"),
     "a bad app": ("Bad/f", {}, "invoke 'i': app id 'Bad' is not allowed"),
     "too long": ("f", {"timeout": "367d"}, "invoke 'i': timeout must be 0 or more and at most 366d, not '367d'"),
     "no mapping": (

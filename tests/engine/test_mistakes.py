@@ -97,6 +97,35 @@ async def takes_the_event_for_a_dict(ctx: Context) -> Any:
     return ctx.event["data"]  # type: ignore[index]
 
 
+async def forgets_how_long_to_wait(ctx: Context) -> Any:
+    return await ctx.step.wait_for_event("paid", "order/paid")  # type: ignore[call-arg]
+
+
+async def gives_the_time_by_its_place(ctx: Context) -> Any:
+    return await ctx.step.wait_for_signal("signed", "contract", "3d")  # type: ignore[call-arg]
+
+
+async def gives_the_data_by_its_place(ctx: Context) -> Any:
+    return await ctx.step.invoke("child", "shop/child", {"a": 1})  # type: ignore[call-overload]
+
+
+async def gives_an_invoke_retries(ctx: Context) -> Any:
+    return await ctx.step.invoke("child", "shop/child", retries=3)  # type: ignore[call-overload]
+
+
+async def gives_a_wait_a_type(ctx: Context) -> Any:
+    return await ctx.step.wait_for_event("paid", "order/paid", timeout=1, output_type=dict)  # type: ignore[call-arg]
+
+
+async def asks_the_context_to_invoke(ctx: Context) -> Any:
+    return await ctx.invoke("child", "shop/child")  # type: ignore[attr-defined]
+
+
+async def reads_what_did_not_come(ctx: Context) -> Any:
+    came = None
+    return came.data  # type: ignore[attr-defined]
+
+
 def gives_parallel_results(ctx: SyncContext) -> Any:
     return ctx.parallel(ctx.step.run("load", value))  # type: ignore[call-overload]
 
@@ -127,6 +156,13 @@ SAID = [
     (asks_the_context_for_a_step, r"the verbs are on the step: ctx\.step\.run\(…\)"),
     (asks_the_context_for_the_data, r"it belongs to the event: ctx\.event\.data"),
     (takes_the_event_for_a_dict, r"an event has fields: ctx\.event\.data\['order_id'\]"),
+    (forgets_how_long_to_wait, r"its timeout by name: ctx\.step\.wait_for_event\('payment', 'payment/settled', timeout='3d'\)"),
+    (gives_the_time_by_its_place, r"its timeout by name: ctx\.step\.wait_for_signal\('signed', 'contract-7', timeout='3d'\)"),
+    (gives_the_data_by_its_place, r"by name its data: ctx\.step\.invoke\('invoice', make_invoice, data=\{…\}\)"),
+    (gives_an_invoke_retries, r"has the retries of its own function"),
+    (gives_a_wait_a_type, r"write ctx\.step\.options\(output_type=…\)\.wait_for_event\(…\)"),
+    (asks_the_context_to_invoke, r"the verbs are on the step: ctx\.step\.invoke\(…\)"),
+    (reads_what_did_not_come, r"if a wait gave it: None is a time that is over"),
     (gives_parallel_results, r"parallel was given .*, which is not callable: pass functions without arguments"),
     (runs_a_step_as_a_coroutine, r"return the result itself: leave out the asyncio\.run"),
 ]  # fmt: skip

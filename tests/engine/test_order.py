@@ -12,10 +12,14 @@ from durableq.engine.sync import SyncContext
 from durableq.model.memo import RESULTS
 from durableq.words.errors import NonRetriableError, StepError
 from tests.engine.programs import (
+    Child,
+    Hearing,
     Interpreter,
     Many,
     Sleep,
     Step,
+    Wait,
+    end_of_child,
     happen,
     happenings,
     numbered,
@@ -98,7 +102,12 @@ def _plain(nodes: Any) -> Any:
 
 
 plain_steps = st.builds(Step, fails=st.sampled_from([0, 0, 1]), fatal=st.sampled_from([False, False, True]))
-plain_programs = st.recursive(plain_steps | sleeps, _plain, max_leaves=6).map(
+plain_waits = st.one_of(
+    st.builds(Wait, name=st.just("a"), timeout_ms=st.sampled_from([0, 10, 60_000])),
+    st.builds(Hearing, timeout_ms=st.sampled_from([0, 10, 60_000])),
+    st.builds(Child, takes_ms=st.sampled_from([0, 10, 5_000]), timeout_ms=st.just(10**7), fails=st.booleans()),
+)
+plain_programs = st.recursive(plain_steps | sleeps | plain_waits, _plain, max_leaves=6).map(
     lambda node: numbered(Many("seq", [node]))
 )
 
@@ -113,6 +122,10 @@ def test_a_def_function_comes_to_the_same_result_wherever_its_worker_dies(
     def expected(node: Any) -> Any:
         if isinstance(node, Many):
             return [expected(part) for part in node.parts]
+        if isinstance(node, Child):
+            return "ValueError" if node.fails else "child"
+        if isinstance(node, (Wait, Hearing)):
+            return None
         return "NonRetriableError" if getattr(node, "fatal", False) else node.id
 
     def evaluate(ctx: SyncContext, node: Any) -> Any:
@@ -123,7 +136,14 @@ def test_a_def_function_comes_to_the_same_result_wherever_its_worker_dies(
         if isinstance(node, Sleep):
             ctx.step.sleep(node.id, node.length_ms / 1000)
             return node.id
+        if isinstance(node, Wait):
+            return ctx.step.wait_for_event(node.id, node.name, timeout=node.timeout_ms / 1000)
+        if isinstance(node, Hearing):
+            return ctx.step.wait_for_signal(node.id, node.id, timeout=node.timeout_ms / 1000)
         try:
+            if isinstance(node, Child):
+                data = {"takes_ms": node.takes_ms, "fails": node.fails}
+                return ctx.step.invoke(node.id, "child", data=data, timeout=node.timeout_ms / 1000)
             return ctx.step.run(node.id, body, ctx, node)
         except StepError as error:
             return error.name
@@ -139,6 +159,7 @@ def test_a_def_function_comes_to_the_same_result_wherever_its_worker_dies(
         return step.id
 
     world = World(lambda ctx: evaluate(ctx, program), crash_after=crash_after)
+    world.outside.child = end_of_child
     assert world.finish() == expected(program)
     count = len(executed)
     assert world.finish() == expected(program)

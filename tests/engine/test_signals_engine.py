@@ -76,7 +76,12 @@ def test_a_taken_signal_is_a_step_error_that_may_be_caught_and_is_the_same_in_ea
         try:
             yield ctx.step.wait_for_signal("approval", "approve/7", timeout="3d")
         except StepError as error:
-            caught = [error.name, error.step, error.matches(SignalTaken), "waits for this signal already" in str(error)]
+            caught = [
+                error.name,
+                error.step,
+                error.matches(SignalTaken),
+                "waits for signal approve/7 already" in str(error),
+            ]
             yield ctx.step.sleep("nap", "1h")
             return caught
 

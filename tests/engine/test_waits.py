@@ -18,6 +18,7 @@ from durableq.model.limits import Limits
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import AttemptFailed, Completed, Failed, Suspended
 from durableq.words import codec
+from durableq.words.errors import StepError
 from durableq.words.ids import step_key
 from tests.engine.outside import match_blob
 from tests.engine.virtual import START_S, run_virtual
@@ -133,44 +134,6 @@ def test_a_loop_of_waits_has_its_events_one_by_one_in_order(written: str) -> Non
     assert world.finish() == list(range(8))
     behind = [wait for wait in world.outside.pending.values() if isinstance(wait, EventWait)]
     assert behind == []
-
-
-@both
-def test_what_had_an_event_is_the_name_so_the_next_wait_under_another_condition_is_behind_it(written: str) -> None:
-    def script(ctx: Any) -> Any:
-        first = yield ctx.step.wait_for_event("b", "a/b", timeout="1h", if_="async.data.kind == 'b'")
-        second = yield ctx.step.wait_for_event("a", "a/b", timeout="1h", if_="async.data.kind == 'a'")
-        return [first.data["n"], second and second.data["n"]]
-
-    world = World(function_of(written, script))
-    kinds = "aba"
-    world.plan = [
-        (n, lambda n=n, kind=kind: world.outside.arrive("a/b", {"kind": kind, "n": n}))  # type: ignore[misc]
-        for n, kind in enumerate(kinds)
-    ]
-    assert world.finish() == [1, 2]
-
-
-@both
-def test_loops_under_different_conditions_beside_each_other_read_on_from_their_own(written: str) -> None:
-    def script(ctx: Any) -> Any:
-        seen: dict[str, list[int]] = {"a": [], "b": []}
-        for i in range(3):
-            pair = yield beside(ctx, *[_of_kind(ctx, kind, i) for kind in "ab"])
-            for kind, event in zip("ab", pair, strict=True):
-                seen[kind].append(event.data["n"])
-        return seen
-
-    world = World(function_of(written, script))
-    world.plan = [
-        (n, lambda n=n, kind=kind: world.outside.arrive("a/b", {"kind": kind, "n": n}))  # type: ignore[misc]
-        for n, kind in enumerate("aaabbb")
-    ]
-    assert world.finish() == {"a": [0, 1, 2], "b": [3, 4, 5]}
-
-
-def _of_kind(ctx: Any, kind: str, turn: int) -> Any:
-    return lambda: ctx.step.wait_for_event(f"{kind}{turn}", "a/b", timeout="1h", if_=f"async.data.kind == '{kind}'")
 
 
 @both
@@ -512,6 +475,35 @@ def test_a_wait_that_was_answered_before_the_claim_is_told_without_a_call() -> N
     world.sequence = 1
     assert world.finish() == {"n": 1}
     assert world.calls == []
+
+
+@pytest.mark.parametrize("arrives_ms", [500, 5_000])
+def test_a_wait_goes_on_while_the_function_is_called_again_because_a_thread_is_stuck(arrives_ms: int) -> None:
+    release = threading.Event()
+    began: list[str] = []
+
+    def function(ctx: Any) -> Any:
+        def bounded() -> Any:
+            try:
+                ctx.step.options(timeout=1, retries=0).run("stuck", release.wait, 10)
+            except StepError as error:
+                ctx.step.sleep("after", 10)
+                return error.name
+
+        def waiting() -> Any:
+            began.append("waiting")
+            return ctx.step.wait_for_event("w", "a/b", timeout="1h").data
+
+        return list(ctx.parallel(bounded, waiting))
+
+    world = World(function)
+    world.plan = [(arrives_ms, lambda: world.outside.arrive("a/b", {"n": 1}))]
+    try:
+        assert world.finish() == ["StepTimeout", {"n": 1}]
+    finally:
+        release.set()
+    assert len(began) > world.executions  # within one turn, too
+    assert [call[0] for call in world.calls].count("await_event") == 1
 
 
 # --- Mistakes.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ def main() -> None:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--runs", type=int, default=10_000, help="how many are started (default: 10000)")
-    length.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs: about a quarter of a minute")
+    length.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs: about half a minute")
     parser.add_argument("--seed", type=int, default=None, help="of cases and faults (default: drawn, and printed)")
     parser.add_argument("--rate", type=float, default=60.0, help="runs started per second (default: 60)")
     parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between faults (default: 1.5)")
@@ -54,6 +55,8 @@ def main() -> None:
     parser.add_argument("--server", choices=["redis7", "valkey"], default="redis7", help="default: redis7")
     parser.add_argument("--logs", type=Path, help="leave ledger and logs in this folder")
     given = parser.parse_args()
+    # Who is told to leave takes along what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     runs = SHORT_RUNS if given.short else given.runs
     print(f"ledger: seed {seed}, {runs} runs", flush=True)

@@ -25,6 +25,8 @@ from tests.ledger.names import ANNOUNCED, ANSWERED, APP_ID, CANCELLED
 T = TypeVar("T")
 
 PAUSE_S = 0.3
+GIVE_UP_S = 150.0
+"""For so long it waits for somebody to wait. Who does not by then is stuck, which the judge says."""
 COMMANDS_AT_ONCE = 2
 
 
@@ -164,7 +166,8 @@ class Driver:
     async def _signal(self, case: Case, deed: Deed, runs: list[str]) -> None:
         """Until somebody has it, as people would who know that somebody will wait; or until nobody will any more."""
         data = {"mark": deed.mark, "fail": deed.fail}
-        while True:
+        over_s = time.monotonic() + GIVE_UP_S
+        while time.monotonic() < over_s:
             deed.began_ms = now_ms()
             run_id = await self._until_done(lambda: self._client.send_signal(case.key, data), deed)
             if run_id is not None:
@@ -203,11 +206,13 @@ class Driver:
 
     async def _children_have_begun(self, case: Case, runs: list[str]) -> bool:
         """Wait for them, since what is sent to one that is not there yet is not for it. False: there are none."""
-        while True:
+        over_s = time.monotonic() + GIVE_UP_S
+        while time.monotonic() < over_s:
             found = self._children_of(f"{case.key} child")
             if len(found) >= len(runs) or await self._have_ended(runs):
                 return bool(found)
             await asyncio.sleep(PAUSE_S)
+        return False
 
     def _children_of(self, key: str) -> set[str]:
         """The runs that have begun with this key, as far as the ledger was read in the last moment."""
@@ -226,16 +231,16 @@ class Driver:
         handle = self._client.handle(run_id)
         while run_id not in case.results:
             try:
-                case.results[run_id] = await handle.result(timeout=120)
+                case.results[run_id] = await handle.result(timeout=GIVE_UP_S)
             except dq.RunFailed as error:
                 case.results[run_id] = f"failed {error.name}"
             except dq.RunCancelled:
                 case.results[run_id] = "cancelled"
-            except (dq.RedisUnavailable, OSError):
-                self.retried += 1
-                await asyncio.sleep(PAUSE_S)
             except dq.ResultTimeout:
                 case.results[run_id] = "no result"
+            except dq.RedisUnavailable:
+                self.retried += 1
+                await asyncio.sleep(PAUSE_S)
 
     async def _until_done(self, call: Callable[[], Awaitable[T]], deed: Deed | None = None) -> T:
         while True:

@@ -112,5 +112,6 @@ def test_what_another_release_declared_and_cannot_be_read_is_left_out_and_named(
     dressing = Dressing.of(declared)
     assert [listener.event for listener in dressing.listeners] == ["z"]
     assert len(dressing.faults) == 3
+    assert len(Dressing.of({"cancel_on": 7}).faults) == 1
     _, start_ms, [listener] = read(dressing.extras(EVENT))
     assert (start_ms, listener[4]) == (0, "z")

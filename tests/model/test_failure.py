@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from durableq.model.failure import MESSAGE_MAX, Failure
 from durableq.model.stack import STACK_MAX, cut, leaves
 from durableq.words.codec import encode
-from durableq.words.errors import CodecError, StepError
+from durableq.words.errors import CodecError, DurableqError, RunCancelled, SignalTaken, StepError
 from tests.fuzz import fuzz, prompt
 
 
@@ -242,3 +242,25 @@ def test_error_whose_text_exits_is_recorded() -> None:
             raise SystemExit(3)
 
     assert Failure.of(Exiting()).message == "<Exiting whose text cannot be had: SystemExit>"
+
+
+def test_what_a_script_writes_is_one_of_our_errors_with_its_bases() -> None:
+    failure = Failure.decode(b"TSignalTaken\nrun X waits\nfor it")
+    assert (failure.name, failure.message, failure.stack) == ("SignalTaken", "run X waits\nfor it", "")
+    error = failure.to_step_error("s")
+    assert error.matches(SignalTaken)
+    assert error.matches(DurableqError)
+    assert not error.matches(RunCancelled)
+    assert Failure.decode(b"TRunCancelled\n").to_step_error("s").matches(RunCancelled)
+
+
+@pytest.mark.parametrize("name", ["OfALaterRelease", "datetime", "Any", "annotations", "Sequence", ""])
+def test_a_name_that_is_no_error_of_ours_is_kept_as_it_is(name: str) -> None:
+    failure = Failure.decode(b"T" + name.encode() + b"\nwhy")
+    assert (failure.name, failure.message, failure.classes) == (name, "why", (name,))
+
+
+def test_text_of_a_script_that_is_damaged_or_long_is_read_all_the_same() -> None:
+    failure = Failure.decode(b"TRunCancelled\n\xff" + b"x" * (2 * MESSAGE_MAX))
+    assert failure.name == "RunCancelled"
+    assert len(failure.message) <= MESSAGE_MAX

@@ -131,21 +131,22 @@ class Hands:
 
     async def runs(self, function: str) -> list[RunDetails]:
         """The runs of this function, oldest first."""
+        reads = Reads(self.calls)
+        found = await asyncio.gather(*(reads.details(run_id) for run_id in await self.states(function)))
+        return [details for details in found if details is not None]
+
+    async def states(self, function: str) -> dict[str, str]:
+        """The state of each run of this function, oldest first."""
         prefix = self.calls.key("run")
-        keys = await self.calls.read("KEYS", f"{prefix}*")
-        ids = sorted(key.decode().removeprefix(prefix) for key in keys)
-        found = [await Reads(self.calls).details(run_id) for run_id in ids]
-        return [details for details in found if details is not None and details.row.function == function]
+        ids = sorted(key.decode().removeprefix(prefix) for key in await self.calls.read("KEYS", f"{prefix}*"))
+        fields = await asyncio.gather(*(self.calls.read("HMGET", prefix + run_id, "f", "s") for run_id in ids))
+        return {run_id: s.decode() for run_id, (f, s) in zip(ids, fields, strict=True) if f == function.encode()}
 
     async def ended(self, function: str, count: int = 1, *, states: str = "cfx") -> list[RunDetails]:
         """Wait until this many runs of the function are final. Returns all of its runs."""
 
-        async def enough() -> list[RunDetails]:
-            found = await self.runs(function)
-            return found if sum(details.row.state in states for details in found) >= count else []
-
-        found: list[RunDetails] = await until(enough, f"{count} runs of {function} end", within_s=SOON_S)
-        return found
+        await self._are(function, count, states)
+        return await self.runs(function)
 
     async def results(self, function: str, count: int = 1) -> list[Any]:
         """Wait for the ends of this many runs: what each returned, or the Failure of one that did not. Oldest first."""
@@ -154,12 +155,14 @@ class Hands:
     async def asleep(self, function: str, count: int = 1) -> list[RunDetails]:
         """Wait until this many runs of the function wait for something, and nothing of them is in hand."""
 
-        async def enough() -> list[RunDetails]:
-            found = await self.runs(function)
-            return found if sum(details.row.state == "w" for details in found) >= count else []
+        await self._are(function, count, "w")
+        return await self.runs(function)
 
-        found: list[RunDetails] = await until(enough, f"{count} runs of {function} wait", within_s=SOON_S)
-        return found
+    async def _are(self, function: str, count: int, states: str) -> None:
+        async def enough() -> bool:
+            return sum(state in states for state in (await self.states(function)).values()) >= count
+
+        await until(enough, f"{count} runs of {function} are in {states}", within_s=SOON_S)
 
     async def cancel(self, *runs: str, why: str = "the test wants it") -> None:
         await Cancels(self.calls).cancel_runs(runs, why)

@@ -106,6 +106,11 @@ class Routed:
     async def cancel(self, *runs: str, why: str = "asked for") -> None:
         await self.shard.cancels.cancel_runs(list(runs), why)
 
+    async def sweep(self) -> None:
+        """Take away what hangs on final runs."""
+        while await self.shard.cancels.sweep_ended():
+            pass
+
     async def _end(self, held: Held, state: str, out: bytes) -> None:
         (answer,) = (
             await self.shard.runs.finish_runs(held.lease, [FinishWrite(held.run, held.epoch, state, out)], 100, 100)

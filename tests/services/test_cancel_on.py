@@ -258,3 +258,59 @@ async def test_a_run_that_has_not_ended_in_time_is_cancelled_counted_from_its_fi
     assert await states(routed, function) == ["queued"]
     await fire(routed, 1_000)
     assert await states(routed, function) == ["cancelled"]
+
+
+@pytest.mark.parametrize("before", [None, dq.Timeouts(start="1h", finish="1h")])
+@pytest.mark.parametrize("place", ["queued", "waiting", "in hand", "delayed", "delayed and queued"])
+async def test_timeouts_of_a_new_deployment_hold_at_once_for_what_is_queued_or_begun(
+    routed: Routed, before: dq.Timeouts | None, place: str
+) -> None:
+    function = await cancelling(routed, timeouts=before)
+    ts = _in_an_hour(routed) if place.startswith("delayed") else None
+    await at_the_servers_time(routed, Event("order/created", {"id": 1}, ts=ts))
+    began_ms = routed.shard.now_ms if ts is None else ts
+    if place == "delayed and queued":
+        await fire(routed, began_ms - routed.shard.now_ms)
+        assert await states(routed, function) == ["queued"]
+    if place in ("waiting", "in hand"):
+        (held,) = await routed.claim()
+        if place == "waiting":
+            due_at_ms = routed.shard.now_ms + 7_200_000
+            await routed.shard.suspend(held, key="nap", kind="w", blob=b"sleep", due_at_ms=due_at_ms)
+    routed.app = dq.App("shop")
+    await cancelling(routed, timeouts=dq.Timeouts(start="5m", finish="5m"))
+    await fire(routed, 0)
+    assert await states(routed, function) != ["cancelled"]
+    await fire(routed, began_ms + 299_999 - routed.shard.now_ms)
+    assert await states(routed, function) != ["cancelled"]
+    await fire(routed, 1)
+    assert await states(routed, function) == ["cancelled"]
+    await routed.sweep()
+    assert (await routed.shard.stored()).of("timers") == {}
+
+
+async def test_all_runs_of_a_long_queue_are_told_of_new_timeouts_and_no_others(routed: Routed) -> None:
+    function = await cancelling(routed)
+    other = routed.function("other", dq.EventTrigger("order/created"))
+    await routed.deploy()
+    routed.shard.calls.now_ms = 1_790_000_000_000
+    for _ in range(4):
+        await routed.send(*map(created, range(90)))
+    await routed.route()
+    await routed.shard.claim("L1", 50, "shop")
+    routed.app = dq.App("shop")
+    routed.function("other", dq.EventTrigger("order/created"))
+    await cancelling(routed, timeouts=dq.Timeouts(start="366d", finish="366d"))
+    for _ in range(20):
+        await fire(routed, 10)
+    timers = (await routed.shard.stored()).of("timers")
+    assert sorted(timer.split(" ")[1] for timer in timers) == sorted(await routed.runs(function))
+    assert len(await routed.runs(other)) == 360
+
+
+async def test_a_deployment_that_changes_no_timeout_looks_at_no_run(routed: Routed) -> None:
+    await cancelling(routed, timeouts=dq.Timeouts(start="5m"))
+    await routed.deploy()
+    routed.function("g", dq.EventTrigger("x"), timeouts=dq.Timeouts(start="5m"))
+    await routed.deploy()
+    assert (await routed.shard.stored()).of("timers") == {}

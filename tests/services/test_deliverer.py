@@ -11,6 +11,7 @@ import structlog
 
 from durableq.model.event import Event, decode_event, encode_event
 from durableq.model.filing import file_under
+from durableq.services import router as routing
 from durableq.services.deliverer import Deliverer
 from durableq.services.router import Router
 from durableq.store.events import NewEvent
@@ -138,6 +139,20 @@ async def test_a_router_that_did_not_know_the_name_learns_it_in_time(services: S
     held = await services.waits({"id": 1})
     await services.happens({"id": 1})
     assert await services.answers(held) == [{"id": 1}]
+
+
+async def test_a_router_keeps_no_names_that_were_forgotten_long_ago(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "NAMES_KEPT", 5)
+    for number in range(20):
+        await services.waits({"id": 1}, None, f"reply/{number}")
+        await services.happens({}, f"reply/{number}")
+        await services.shard.waits.retire_names(0)
+    held = await services.waits({"id": 1}, None, "reply/last")
+    await services.happens({}, "reply/last")
+    assert await services.answers(held) == [{}]
+    assert len(services.router._waited) <= 7, "a name with an id in it is in use once"
 
 
 async def test_what_is_filed_and_cannot_be_read_is_passed_over(services: Services) -> None:

@@ -58,7 +58,7 @@ async def stuck_in_delivery(hands: Hands, app: App) -> tuple[Worker, Worker]:
 
     first._deliverer._deliver = never  # type: ignore[method-assign]
     second = await hands.hire(app)
-    second._claimer._events_wait = lambda: None
+    second._claimer._events_wait = second._claimer._posts_wait = lambda: None
     second._router.route = nothing  # type: ignore[method-assign]
     await second.start()
     await hands.until(lambda: second._claimer.wanting, "the other one is idle")

@@ -11,7 +11,7 @@ import pytest_asyncio
 import structlog
 
 import durableq as dq
-from durableq.model.event import Event
+from durableq.model.event import Event, encode_event
 from durableq.model.invoking import encode_invoked
 from durableq.model.limits import Limits
 from durableq.model.system import ALIASES, CANCELLED, FAILED, FINISHED, INVOKED, SORT_OF, TICK
@@ -222,6 +222,20 @@ async def test_on_failure_is_not_for_a_run_that_has_not_failed(routed: Routed, h
     await routed.deploy()
     await ended(routed, how)
     assert await routed.runs("shop/process-order:on-failure") == []
+
+
+async def test_a_run_that_fails_at_its_third_death_starts_on_failure_too(routed: Routed) -> None:
+    function = routed.function("process-order", dq.EventTrigger("order/created"), on_failure=lambda ctx: None)
+    await routed.deploy()
+    run = await routed.shard.suspected(function, blob=encode_event(CREATED))
+    await routed.shard.lease("X3", function)
+    (alone,) = (await routed.shard.claim("X3", 1, "shop", alone=True)).runs
+    assert alone.id == run
+    await routed.shard.crash("X3")
+    await routed.route()
+    data = (await routed.given(await routed.run_of("shop/process-order:on-failure"))).data
+    assert (data["run_id"], data["event"]["data"]) == (run, {"order_id": 7})
+    assert (data["error"]["name"], data["error"]["stack"]) == ("WorkerCrashed", "")
 
 
 async def test_one_of_the_same_id_in_another_app_starts_no_on_failure(routed: Routed) -> None:

@@ -53,9 +53,21 @@ class Checked:
             self._foreign_keys(before, name),
             self._guards(before, name, args, reply),
             self._limits(before),
+            self._names_are_kept(before, name, args),
         ):
             assert not found, f"after {name}{args} -> {reply!r}:\n" + "\n".join(found)
         return reply
+
+    def arrange(self, name: str, *args: Any) -> Any:
+        """The reply, unjudged: for getting to where a test begins. `call` judges from there, once `look` was called."""
+        return self._send(name, args)
+
+    def look(self) -> Stored:
+        """Read what is stored, and fail if it breaks an invariant."""
+        self.stored = self._read()
+        found = violations(self.stored)
+        assert not found, "\n".join(found)
+        return self.stored
 
     def run(self, run: str) -> dict[str, str]:
         found: dict[str, str] = self.stored.of("run", run)
@@ -111,6 +123,21 @@ class Checked:
             ]
             if limits and len(runs) > max(limits):
                 found.append(f"25 {sorted(came)} took slots of {pool}, which has {sorted(runs)} now")
+        return found
+
+    def _names_are_kept(self, before: Stored, name: str, args: tuple[Any, ...]) -> list[str]:
+        """16: a signal that a pending wait has is taken over only by who asks for that."""
+        if name != "await_signals":
+            return []
+        kept = {args[at + 7] for at in range(1, len(args), 9)} - {
+            args[at + 7] for at in range(1, len(args), 9) if args[at + 8] == 1
+        }
+        found = []
+        for signal in kept & before.of("signals").keys():
+            owner = before.of("signals")[signal]
+            living = before.of("run", owner.split(" ")[0]).get("s", "?") in "qrw"
+            if living and self.stored.of("signals").get(signal) != owner:
+                found.append(f"16 {signal!r} was {owner}'s, and is {self.stored.of('signals').get(signal)}'s")
         return found
 
     def _guards(self, before: Stored, name: str, args: tuple[Any, ...], reply: Any) -> list[str]:

@@ -78,6 +78,8 @@ def forbidden_changes(before: Stored, after: Stored) -> list[str]:
             if is_result(memo) and after.of("steps", run).get(key) != memo:
                 found.append(f"7 result {key} of {run}: {memo!r} -> {after.of('steps', run).get(key)!r}")
         found += _answered_too_early(before, after, run)
+        if was["s"] not in FINALS and now["s"] == "x":
+            found += _cancelled_too_early(before, after, run)
     for trigger, was in before.family("cron"):
         now = after.of("cron", trigger)
         if now and int(now["upto"]) < int(was["upto"]):
@@ -109,6 +111,23 @@ def _answered_too_early(before: Stored, after: Stored, run: str) -> list[str]:
                 f"20 {key} of {run}, ticket {ticket}, was answered with {entry}; first of their posts: {heads}"
             )
     return found
+
+
+def _cancelled_too_early(before: Stored, after: Stored, run: str) -> list[str]:
+    """20: an event cancels a run of which a listener was filed, with a place before it."""
+    why = _text_of(after.of("output", run))
+    if not why.startswith("TRunCancelled\nevent "):
+        return []
+    places = [
+        member.split(" ")[3]
+        for _, members in before.family("waits")
+        for member in members
+        if member.startswith(f"x {run} ")
+    ]
+    heads = [_text_of(entries[0]).split(" ")[0] for _, entries in before.family("post")]
+    if any(entry_order(head) > entry_order(place) for head in heads for place in places):
+        return []
+    return [f"20 {run}, whose listeners have the places {places}, was cancelled; first of the posts: {heads}"]
 
 
 def _text_of(raw: str | bytes) -> str:
@@ -212,6 +231,8 @@ def _timers_belong_to_somebody(stored: Stored) -> Iterator[str]:
         kind, run, *rest = timer.split(" ")
         if kind in OF_FLOW:
             continue
+        if kind == "o":
+            continue  # of a function, whose runs are told of new timeouts
         counts[run] += kind not in "bf"
         v = stored.of("run", run)
         if not v:

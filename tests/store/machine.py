@@ -3,9 +3,9 @@
 After every act the judge (checked.py) compares everything stored with TRANSITIONS and the invariants. At the end of each
 play the rest of the deployment comes back to health, and every run must come to its end: nothing is stranded.
 
-A play is a list of acts, each with a seed of its own, so that acts can be left out without changing what the others
-draw: `shrunk` finds a short play that fails. hypothesis' state machines were tried first: four of five of their acts found
-nothing in hand, and a thousand plays began four suspensions.
+A play is a list of acts (plans.py). Those of children, leases and time are here, those of crons, waits and flow control beside.
+hypothesis' state machines were tried first: four of five of their acts found nothing in hand, and a thousand plays began
+four suspensions.
 
 When a verb is added to TRANSITIONS: an act here that sends it, rightly and wrongly, with its weight in WEIGHTS.
 """
@@ -18,24 +18,15 @@ from typing import Any
 
 import redis
 
-from durableq.model.flow import with_gates
 from durableq.store.records import result
-from durableq.words.ids import entry_of_run, run_created_at_ms, run_id, tick_run_id
+from durableq.words.ids import run_id
+from tests.store import machine_crons, machine_flow, machine_waits
 from tests.store.checked import Checked
+from tests.store.draws import BLOBS, BUCKETS, DELAYS, FUNCTIONS, KEYS, NAMES
 from tests.store.invariants import entry_order
+from tests.store.plans import Act
 
 LEASE_MS = 10_000
-FUNCTIONS = ("a/f", "a/g", "b/h")
-KEYS = ("k1", "k2", "k3")
-BLOBS = (b"", b"x\x00\n y", b"1 2 w 3")
-DELAYS = (0, 0, 100, 2000, 60_000)
-NAMES = ("order/paid", "durableq/function.finished")
-BUCKETS = ("b1", "b2", "b0")
-NUMBERS = (
-    b" 0=1 1=1 t=10/1000/2 l=2/1000 i=5000 s=skip d=300/900 b=2/700 ",
-    b" 0=2 1=1 t=1/1000/1 l=1/60000 i=9000 s=cancel d=1000/0 b=3/9000 ",
-    b" 0=3 s=cancel ",
-)
 LOST = 0.12
 
 WEIGHTS = {
@@ -46,30 +37,6 @@ WEIGHTS = {
     "await_event": 12, "await_signal": 5, "invoke": 7, "signal": 5, "deliver": 12, "deliver_late": 3, "cancel": 3, "outside": 2,
     "retire_names": 1, "body_ended": 4, "pause": 2,
 }  # fmt: skip
-
-Act = tuple[str, int]
-
-
-def planned(seed: int, acts: int) -> list[Act]:
-    """The acts of a play, each with what it will draw from."""
-    rng = Random(seed)
-    names = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=acts)
-    return [(name, rng.getrandbits(32)) for name in names]
-
-
-def shrunk(plan: list[Act], fails: Callable[[list[Act]], bool]) -> list[Act]:
-    """A play that still fails, with as many acts left out as a greedy search finds."""
-    size = len(plan) // 2
-    while size:
-        at = 0
-        while at < len(plan):
-            shorter = plan[:at] + plan[at + size :]
-            if fails(shorter):
-                plan = shorter
-            else:
-                at += size
-        size //= 2
-    return plan
 
 
 class Child:
@@ -94,7 +61,8 @@ class Play:
     def act(self, plan: list[Act]) -> None:
         """Play it, then bring everything to its end."""
         for name, seed in plan:
-            getattr(self, name)(Random(seed))
+            act = ELSEWHERE.get(name) or getattr(type(self), name)
+            act(self, Random(seed))
         self.recover()
 
     # events and leases
@@ -109,24 +77,12 @@ class Play:
         items: list[Any] = []
         for entry, function in zip(entries, functions, strict=True):
             due = self.checked.now_ms + rng.choice([-1, -1, 0, 500])
-            extras = self.gated(rng, function, rng.choice([b"", b"", b"- 500 ", b"s 0 ", self.listener(rng)]))
+            extras = rng.choice([b"", b"", b"- 500 ", b"s 0 ", self.listener(rng)])
+            extras = machine_flow.gated(rng, function, extras)
             items += ["run", entry, run_id(entry, function, 0), function, due, extras]
+            if rng.random() < 0.3:  # the name is heard that starts the run: its own event cancels it not
+                items += ["heard", entry, "", rng.choice(NAMES), 0, " ".join(BUCKETS).encode()]
         self.route(meta, entries, items)
-
-    def happen(self, rng: Random) -> None:
-        """Events that something may wait for."""
-        meta = self.checked.stored.of("meta")
-        (entry,) = self.accept(rng.choice([b"\xc1 happened", b"\xc1" + b"x" * 5000]))
-        items = ["heard", entry, "", rng.choice(NAMES), 0, " ".join(rng.sample(BUCKETS, 2)).encode()]
-        self.route(meta, [entry], items)
-
-    def accept(self, *blobs: bytes) -> list[str]:
-        found = []
-        for blob in blobs:
-            self.events += 1
-            (entry,) = self.call("send_events", f"e{self.events}", 60_000, blob)
-            found.append(entry.decode())
-        return found
 
     def route(self, meta: dict[str, str], entries: list[str], items: list[Any]) -> None:
         """Route these, and what a script has written before them."""
@@ -188,65 +144,6 @@ class Play:
 
     def sweep(self, rng: Random) -> None:
         self.call("sweep_ended", rng.choice([1, 2, 100]), rng.choice([1, 1000]), 3)
-
-    # crons
-
-    def deploy(self, rng: Random) -> None:
-        functions = rng.sample("fg", rng.randint(1, 2))
-        items = [part for name in functions for part in (name, rng.choice([b"x", b"y"]))]
-        items += [
-            part
-            for name in functions
-            if rng.random() < 0.5
-            for part in (f"{name} !", rng.choice([b"500 800", b"0 9000"]))
-        ]
-        items += [part for name in functions if rng.random() < 0.8 for part in (f"{name} ~", rng.choice(NUMBERS))]
-        if rng.random() < 0.3:
-            items += [" !", rng.choice([b"fexi", b"e", b""])]
-        for name in functions:
-            for key in rng.sample(("c1", "c2"), rng.randint(0, 2)):
-                items += [f"{name} {key}", rng.choice([b"spec", b"other"])]
-        self.call("register_app", "a", f"r{rng.randint(1, 6)}", *items)
-
-    def retire(self, rng: Random) -> None:
-        self.call("retire_functions", rng.choice([0, 2000]), "")
-
-    def look(self, rng: Random) -> None:
-        self.call("read_crons", rng.choice([1, 100]))
-
-    def tick(self, rng: Random) -> None:
-        """What a scheduler does that has just looked, of any of the ticks since."""
-        trigger, fields = self.some_cron(rng)
-        upto, now = int(fields.get("upto", 0)), self.checked.now_ms
-        ticks = sorted({rng.randint(upto + 1, now) for _ in range(rng.randint(0, 3))}) if now > upto else []
-        self.call_tick(rng, trigger, fields.get("spec", "spec"), upto, ticks)
-
-    def wrong_tick(self, rng: Random) -> None:
-        """What one does that looked long ago, or whose clock is ahead."""
-        trigger, fields = self.some_cron(rng)
-        upto = int(fields.get("upto", 10_000)) + rng.choice([-1000, 0, 1])
-        ticks = [upto + rng.choice([-5, 1]), self.checked.now_ms + rng.choice([0, 1000])]
-        self.call_tick(rng, trigger, rng.choice(["spec", "other"]), upto, ticks)
-
-    def call_tick(self, rng: Random, trigger: str, spec: str, upto: int, ticks: list[int]) -> None:
-        overlap = rng.choice(["skip", "allow"])
-        started = self.checked.stored.of("started", trigger)
-        busy = any(self.checked.run(run).get("s", "c") in "qrw" for run in started)
-        items = [
-            part for at in ticks for part in (at, tick_run_id(trigger.split()[0], trigger, at, 0), b"\xc1 a tick", b"")
-        ]
-        to, missed = ticks[-1] if ticks else upto, rng.choice([0, 0, 2])
-        reply = self.call(
-            "tick_cron", trigger, spec, upto, to, missed, to + 1, to + rng.choice(DELAYS), overlap, *items
-        )
-        if busy and overlap == "skip" and reply != "CRON_MOVED":
-            assert reply[0] == 0, f"15 {trigger} started a run beside one that is not final"
-
-    def some_cron(self, rng: Random) -> tuple[str, dict[str, str]]:
-        if not self.checked.stored.of("crons"):
-            self.deploy(rng)
-        trigger = rng.choice([*sorted(self.checked.stored.of("crons")), "a/f c1"])
-        return trigger, self.checked.stored.of("cron", trigger)
 
     # what children do
 
@@ -315,116 +212,6 @@ class Play:
     def note(self, rng: Random) -> None:
         self.call("note_doing", self.child(rng).lease, "pay")
 
-    # waits, signals, children
-
-    def await_event(self, rng: Random) -> None:
-        child, run, epoch, seen = self.in_hand(rng)
-        if rng.random() < 0.3:
-            self.happen(rng)
-        path, bucket = rng.choice([("data.id", BUCKETS[0]), ("data.id", BUCKETS[1]), ("-", BUCKETS[2])])
-        behind = (
-            entry_of_run(run, self.checked.run(run).get("f", ""), run_created_at_ms(run)) if run != "nobody" else ""
-        )
-        looked, due = "", self.checked.now_ms + rng.choice(DELAYS)
-        for _ in range(rng.choice([1, 4, 4])):
-            key, name = "v" + rng.choice(KEYS), rng.choice(NAMES)
-            reply = self.call(
-                "await_events", child.lease, 3, 10_000, run, epoch, seen, key, rng.choice(BLOBS), due, b"", name, behind,
-                looked, path, bucket, BUCKETS[2], rng.choice(BLOBS),
-            )  # fmt: skip
-            if reply == "LEASE_LOST" or not isinstance(reply[1][0], list) or reply[1][0][0] != -1:
-                self.told(rng, child, run, reply)
-                return
-            looked = reply[1][0][1][-1][0].decode()
-
-    def await_signal(self, rng: Random) -> None:
-        child, run, epoch, seen = self.in_hand(rng)
-        due = self.checked.now_ms + rng.choice(DELAYS)
-        key, signal = "g" + rng.choice(KEYS), rng.choice(NAMES)
-        items = [run, epoch, seen, key, rng.choice(BLOBS), due, b"", signal, rng.choice([0, 0, 1])]
-        self.told(rng, child, run, self.call("await_signals", child.lease, *items))
-
-    def invoke(self, rng: Random) -> None:
-        child, run, epoch, seen = self.in_hand(rng)
-        key, function = "i" + rng.choice(KEYS), rng.choice(FUNCTIONS)
-        items = [run, epoch, seen, key, rng.choice(BLOBS), self.checked.now_ms + rng.choice(DELAYS), b""]
-        of_child = [
-            run_id(f"1-{run}{key}", function, 0),
-            function,
-            b"\xc1 given",
-            self.gated(rng, function, rng.choice([b"", self.listener(rng)])),
-        ]
-        self.told(rng, child, run, self.call("invoke_runs", child.lease, *items, *of_child))
-
-    def outside(self, rng: Random) -> None:
-        self.events += 1
-        run, function = run_id(f"2-{self.events}", "outside", 0), rng.choice(FUNCTIONS)
-        self.call("start_runs", rng.choice(["", "me"]), run, function, b"\xc1 given", self.gated(rng, function, b""))
-        self.call("watch_runs", "me", self.some_run(rng), run)
-
-    def signal(self, rng: Random) -> None:
-        self.call("send_signals", rng.choice(NAMES), f"s{rng.randint(1, 5)}", 60_000, rng.choice(BLOBS))
-
-    def cancel(self, rng: Random) -> None:
-        run = self.some_run(rng)
-        before = self.checked.run(run).get("s")
-        reply = self.call("cancel_runs", "why", 3, run)
-        assert (reply[1][0] == b"") == (before in ("q", "r", "w")), f"22 {run} was {before}, answered {reply[1][0]!r}"
-
-    # flow control
-
-    def body_ended(self, rng: Random) -> None:
-        """A child says that the bodies of cancelled runs have ended."""
-        child = self.child(rng)
-        runs = sorted(self.checked.stored.of("leaving", child.lease))
-        self.call("free_slots", child.lease, rng.choice([*runs, "nobody"]), self.some_run(rng))
-
-    def pause(self, rng: Random) -> None:
-        self.call("pause_functions", rng.choice(FUNCTIONS), rng.choice(["wait", "skip", "", ""]), "a/f", "")
-
-    def gated(self, rng: Random, function: str, extras: bytes) -> bytes:
-        """With flow control, or without: what the router evaluates for one event."""
-        if rng.random() < 0.4:
-            return extras
-        mine = f"{function}:k{rng.randint(1, 2)}"
-        parts = [f"i={mine}", f"l={mine}", f"d={mine} e={rng.randint(1, 9)}", f"b={mine}", f"s={mine}s"]
-        parts = [part for part in parts if rng.random() < 0.15]
-        parts += [f"p={rng.choice([-500, 0, 700])}"] * (rng.random() < 0.2)
-        parts += [f"t={mine}t"] * (rng.random() < 0.3)
-        parts += rng.choice(
-            [
-                [],
-                [f"c0={mine}"],
-                ["c0=+n:x"],
-                [f"c0={function}w", f"c1={mine}"],
-                [f"r0={mine}r"],
-                [f"r0={mine}r", "c1=+n:y"],
-            ]
-        )
-        return with_gates(" ".join(parts), extras) if parts else extras
-
-    def retire_names(self, rng: Random) -> None:
-        self.call("retire_names", rng.choice([0, 2000]), rng.choice([1, 100]), rng.choice([0, 1]))
-
-    def deliver(self, rng: Random) -> None:
-        """What a worker does that finds something posted; it may die after any page."""
-        if rng.random() < 0.6:
-            self.happen(rng)
-        page: Any = self.call("read_posts", "", "", 1, 0, 2, 100)
-        while len(page) > 1:
-            name, entry, _, bucket, flat, number, above = page
-            tickets = [part for ticket in flat[::2] if rng.random() < 0.8 for part in (bucket.decode(), ticket)]
-            reply = self.call("deliver_event", name.decode(), entry.decode(), int(number == 0), 3, *tickets)
-            if reply == "POST_MOVED" or number == 0 or rng.random() < 0.1:
-                return
-            page = self.call("read_posts", name.decode(), entry.decode(), number, above, 2, 100)
-
-    def deliver_late(self, rng: Random) -> None:
-        """Somebody's delivery that stood still: any entry, any ticket."""
-        entries = [entry for entry, _ in self.checked.stored.of("events")] or ["1-0"]
-        buckets = [part for bucket in BUCKETS for part in (bucket, rng.randint(1, 12))]
-        self.call("deliver_event", rng.choice(NAMES), rng.choice(entries), rng.choice([0, 0, 1]), 3, *buckets)
-
     # what nobody should do
 
     def late_copy(self, rng: Random) -> None:
@@ -444,13 +231,15 @@ class Play:
     # the end
 
     def recover(self) -> None:
-        """A healthy child and a scheduler come back: every run must reach its end."""
+        """A healthy child, a scheduler and a router come back: every run must reach its end."""
         self.checked.now_ms = max([self.checked.now_ms + 100_000, *self.checked.stored.of("timers").values()])
         self.call("pause_functions", *(part for name in FUNCTIONS for part in (name, "")))
         for turn in range(80):
-            if all(v["s"] in "cfx" for _, v in self.checked.stored.family("run")) and not self.held_back():
+            ended = all(v["s"] in "cfx" for _, v in self.checked.stored.family("run"))
+            if ended and not machine_flow.held_back(self):
                 return
             self.checked.now_ms += 2500
+            machine_waits.catch_up(self)
             self.call("fire_timers", 100, 100)
             self.call("sweep_ended", 100, 1000, 100)
             self.call("rescue_leases", LEASE_MS, 100, 100)
@@ -462,9 +251,6 @@ class Play:
                     self.call("finish_runs", lease, 1000, 1000, run[0].decode(), run[2], "c", b"")
                 self.call("close_lease", lease, 0, "left", 100, 100)
         raise AssertionError(f"stranded: {[v for _, v in self.checked.stored.family('run') if v['s'] in 'qrw']}")
-
-    def held_back(self) -> list[str]:
-        return [key for family in ("debounce", "batch") for key, _ in self.checked.stored.family(family)]
 
     # what acts draw
 
@@ -515,3 +301,24 @@ class Play:
         elif run in child.hands:
             # Who was told what is newer has seen everything up to the last number.
             child.hands[run][1] = int(self.checked.run(run).get("q", 0))
+
+
+ELSEWHERE: dict[str, Callable[[Play, Random], None]] = {
+    "deploy": machine_crons.deploy,
+    "retire": machine_crons.retire,
+    "look": machine_crons.look,
+    "tick": machine_crons.tick,
+    "wrong_tick": machine_crons.wrong_tick,
+    "await_event": machine_waits.await_event,
+    "await_signal": machine_waits.await_signal,
+    "invoke": machine_waits.invoke,
+    "outside": machine_waits.outside,
+    "signal": machine_waits.signal,
+    "cancel": machine_waits.cancel,
+    "retire_names": machine_waits.retire_names,
+    "deliver": machine_waits.deliver,
+    "deliver_late": machine_waits.deliver_late,
+    "body_ended": machine_flow.body_ended,
+    "pause": machine_flow.pause,
+}
+"""Acts that are no methods: those of crons, of waits and of flow control."""

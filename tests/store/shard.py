@@ -219,9 +219,9 @@ class Shard:
     async def crash(self, lease: str, reason: str = "signal 9") -> int:
         return await self.leases.close_lease(lease, crashed=True, reason=reason, keep_failed=100)
 
-    async def suspected(self, function: str = "a/f") -> str:
+    async def suspected(self, function: str = "a/f", blob: bytes = EVENT) -> str:
         """A queued run that saw two deaths of its worker."""
-        run = await self.queued(function)
+        run = await self.queued(function, blob=blob)
         for death in ("X1", "X2"):
             await self.lease(f"{death}{run}", function)
             (mine,) = (await self.claim(f"{death}{run}", 1, function.partition("/")[0])).runs

@@ -28,6 +28,26 @@ async def test_an_idempotency_key_admits_once_in_its_time(shard: Shard) -> None:
     assert await shard.flow.skipped("a") == {("f", "idempotency"): 2}
 
 
+@pytest.mark.parametrize("delay_ms", [0, 60_000])
+async def test_a_new_timeout_reaches_runs_in_lanes_from_when_they_were_due(shard: Shard, delay_ms: int) -> None:
+    await shard.registry.register_app("a", "r1", {"f": b"x"}, {"f": " 0=1 "})
+    runs = await triggered(shard, "c0=a/f", due_at_ms=shard.now_ms + delay_ms if delay_ms else 0)
+    v = (await shard.stored()).of("run", runs[0])
+    due = int(v["y"] if delay_ms else v["c"])
+    if delay_ms:
+        shard.calls.now_ms = due
+        await fire(shard)
+    assert await states(shard, runs) == "q"
+    await shard.registry.register_app("a", "r2", {"f": b"x", "f !": b"5000 0"}, {"f": " 0=1 "})
+    await fire(shard)
+    shard.calls.now_ms = due + 4999
+    await fire(shard)
+    assert await states(shard, runs) == "q"
+    shard.advance(1)
+    await fire(shard)
+    assert await states(shard, runs) == "x"
+
+
 async def test_exactly_the_limit_in_any_period(shard: Shard) -> None:
     await deploy(shard, f=" l=3/1000 ")
     admitted = []

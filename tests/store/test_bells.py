@@ -33,6 +33,14 @@ async def test_silence_ends_after_the_time_asked_for(shard: Shard) -> None:
     assert await wait(shard, block_ms=5) == SILENCE
 
 
+async def test_a_look_waits_for_nothing_and_brings_what_is_there(shard: Shard) -> None:
+    held = await shard.claimed()
+    asked = {"apps": [], "events": False, "timers": False, "inbox": "L1", "block_ms": None}
+    assert await shard.bells.wait(**asked) == SILENCE  # type: ignore[arg-type]
+    await shard.cancels.cancel_runs([held.run], "by hand")
+    assert (await shard.bells.wait(**asked)).cancelled == [(held.run, "by hand")]  # type: ignore[arg-type]
+
+
 async def test_a_ready_run_wakes_one_child_of_its_app(shard: Shard, server: RealServer) -> None:
     await shard.lease("L1", "a/f", "b/g")
     first, second, elsewhere = [await another(shard, server) for _ in range(3)]

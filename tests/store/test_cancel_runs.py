@@ -14,7 +14,7 @@ from durableq.store.runs import FinishWrite, StepWrite, SuspendWrite, WaitWrite
 from durableq.words.ids import run_id
 from tests.servers import RealServer, on
 from tests.store.awaiting import BUCKET, NAME, accept, asleep, begin, deliver, happened, listener, names
-from tests.store.shard import DELIVERIES, Held, Shard
+from tests.store.shard import DELIVERIES, EVENT, Held, Shard
 from tests.store.test_invokes import CHILD, both, invoke, parent, write
 
 WHY = b"TRunCancelled\nby hand"
@@ -58,6 +58,8 @@ async def test_a_run_is_cancelled_wherever_it_is(shard: Shard, place: str, deliv
     stored = await shard.stored()
     v = stored.of("run", run)
     assert (v["s"], v["e"], v["l"]) == ("x", str(shard.now_ms), "")
+    assert "d" not in v, "it is not to begin at any time"
+    assert int(v["m"]) >= 400 + len(EVENT) + len(WHY), "counted as any run, also if it was never claimed"
     assert stored.of("output", run) == WHY
     assert run in stored.of("done", "a/f:x")
     await shard.cancels.sweep_ended()
@@ -172,9 +174,21 @@ async def test_children_of_children_are_cancelled_too(shard: Shard) -> None:
     held, child = await both(shard)
     await invoke(shard, child, child="D" * 26)
     await cancel(shard, held.run)
-    assert await shard.cancels.sweep_ended() is True
     assert await shard.cancels.sweep_ended() is False
     assert [await fate(shard, run) for run in (CHILD, "D" * 26)] == ["x", "x"]
+
+
+async def test_a_long_chain_of_invokes_falls_in_one_call(shard: Shard) -> None:
+    chain = [await parent(shard)]
+    for number in range(20):
+        await invoke(shard, chain[-1], child=f"{number:026}")
+        assert await shard.suspend(chain[-1]) is None
+        (claimed,) = (await shard.claim()).runs
+        chain.append(Held("L1", claimed.id, claimed.epoch))
+    await cancel(shard, chain[0].run)
+    assert await shard.cancels.sweep_ended(limit=10) is True
+    assert await shard.cancels.sweep_ended(limit=15) is False
+    assert {await fate(shard, held.run) for held in chain} == {"x"}
 
 
 async def test_a_hundred_children_a_call_and_whoever_comes_next_goes_on(shard: Shard) -> None:
@@ -220,7 +234,10 @@ async def test_large_results_are_not_read_to_find_what_still_hangs_on_a_run(shar
 
 
 @on("redis7", "valkey")
-async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(shard: Shard, server: RealServer) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(
+    shard: Shard, server: RealServer, others: int
+) -> None:
     held = await parent(shard)
     for start in range(0, 700, 100):
         steps = [StepWrite(held.run, held.epoch, start, f"s{start + n}", "d", b"", b"") for n in range(100)]
@@ -228,15 +245,31 @@ async def test_a_run_of_thousands_of_memos_is_swept_a_page_at_a_time(shard: Shar
     writes = [write(held, key=f"k{n}", child=f"{n:026}")._replace(seen=700) for n in range(20)]
     await shard.invokes.invoke_runs("L1", writes)
     await cancel(shard, held.run)
-    calls, waiting = 1, [await shard.waiting() for _ in range(3)]
+    calls, waiting = 1, [await shard.waiting() for _ in range(others)]
     while await shard.cancels.sweep_ended(page=100):
         calls += 1
+        assert calls <= 14, "it begins again and again"
         if calls == 2:
-            await cancel(shard, waiting[0].run)
-    assert 7 <= calls <= 14
+            await cancel(shard, *(other.run for other in waiting))
+    assert calls >= 7
     stored = await shard.stored()
     assert {stored.of("run", f"{n:026}")["s"] for n in range(20)} == {"x"}
     assert "sweeping" not in stored.of("meta")
+
+
+async def test_a_run_is_not_deleted_before_what_hangs_on_it_was_swept(shard: Shard) -> None:
+    """Its children are found by its memos."""
+    held = await parent(shard)
+    await invoke(shard, held)
+    await cancel(shard, held.run)
+    shard.advance(1000)
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1)
+    assert await fate(shard, held.run) == "x"
+    await shard.cancels.sweep_ended()
+    assert await fate(shard, CHILD) == "x"
+    shard.advance(1000)
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1)
+    assert dict((await shard.stored()).family("run")) == {}
 
 
 async def test_a_child_that_was_given_up_goes_on(shard: Shard) -> None:
@@ -332,7 +365,7 @@ async def test_a_run_that_does_not_begin_in_time_is_cancelled(shard: Shard) -> N
     await shard.timers.fire_timers()
     stored = await shard.stored()
     assert (stored.of("run", run)["s"], stored.of("timers")) == ("x", {})
-    assert b"it had not begun within 5000 ms" in stored.of("output", run)
+    assert b"it had not begun within 5s (timeouts)" in stored.of("output", run)
 
 
 async def test_a_run_that_has_begun_is_left_alone_by_its_start_timeout(shard: Shard) -> None:
@@ -369,6 +402,19 @@ async def test_a_run_that_does_not_finish_in_time_is_cancelled(shard: Shard, sta
     assert await fate(shard, held.run) == "x"
     await shard.cancels.sweep_ended()
     assert (await shard.stored()).of("timers") == {}
+
+
+async def test_a_longer_timeout_of_a_delayed_start_counts_from_its_due_time_too(shard: Shard) -> None:
+    await timed(shard)
+    due = shard.now_ms + 60_000
+    run = await started(shard, b"- 5000 ", due_at_ms=due, after=False)
+    await shard.registry.register_app("a", "r2", {"f": b"x", "f !": b"9000 0"})
+    shard.calls.now_ms = due + 8999
+    await shard.timers.fire_timers()
+    assert await fate(shard, run) == "q"
+    shard.advance(1)
+    await shard.timers.fire_timers()
+    assert await fate(shard, run) == "x"
 
 
 async def test_a_run_that_finishes_in_time_leaves_no_timer(shard: Shard) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from durableq.store.events import Decision
 from durableq.store.failures import DeliveriesBehind, NamesChanged, PostMoved
-from durableq.store.runs import RetryWrite
-from durableq.store.waits import Page, ToLookAt, Waits
+from durableq.store.runs import RetryWrite, StepWrite
+from durableq.store.waits import InHands, Page, ToLookAt, Waits
 from tests.servers import RealServer, on
 from tests.store.awaiting import (
     ANYHOW,
@@ -59,7 +59,7 @@ async def test_an_event_wakes_the_run_that_waits_for_it(shard: Shard, delivery: 
     assert page is not None
     assert (page.event_name, page.entry, page.blob, page.bucket, page.number) == (NAME, entry, b"paid", BUCKET, 0)
     (filed,) = page.filed
-    assert (filed.kind, filed.run_id, filed.key, filed.until_ms, filed.tail) == ("v", held.run, "wait", 0, b"tail")
+    assert (filed.kind, filed.run_id, filed.key, filed.tail) == ("v", held.run, "wait", b"tail")
     before = await shard.stored()
 
     async def act() -> object:
@@ -75,6 +75,8 @@ async def test_an_event_wakes_the_run_that_waits_for_it(shard: Shard, delivery: 
         "meta", "run", "steps", "history", "timers", "waiting", "ready", "bell", "waits", "heard", "idle", "post", "posts",
     }  # fmt: skip
     assert after.of("steps", held.run) == {"wait": f"1 {shard.now_ms} m {entry} paid"}
+    grown = len(f"{entry} paid") - len("waiting")
+    assert int(after.of("run", held.run)["m"]) == int(before.of("run", held.run)["m"]) + grown
     assert after.of("run", held.run)["s"] == "q"
     assert after.of("timers") == {}
 
@@ -151,6 +153,46 @@ async def test_two_deliverers_answer_each_wait_once(shard: Shard) -> None:
     assert (await shard.stored()).of("run", held.run)["q"] == "1"
 
 
+async def test_what_somebody_has_read_is_left_to_them_for_200_ms(shard: Shard) -> None:
+    await asleep(shard)
+    await happened(shard)
+    assert await shard.waits.read_posts() is not None
+    assert await shard.waits.next_post() == InHands(200)
+    shard.advance(199)
+    assert await shard.waits.next_post() == InHands(1)
+    shard.advance(1)
+    assert await shard.waits.read_posts() is not None
+
+
+async def test_a_name_is_not_forgotten_while_it_has_something_to_deliver(shard: Shard) -> None:
+    held = await awaiting(shard)
+    await happened(shard)
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "wait", "a", b"", b"")])
+    shard.advance(1000)
+    assert (await shard.waits.retire_names(500)).forgotten == 0
+    assert await deliver(shard) == 0
+    shard.advance(1000)
+    assert (await shard.waits.retire_names(500)).forgotten == 1
+
+
+async def test_a_further_page_of_an_entry_that_somebody_else_has_delivered_is_not_that_of_the_next(
+    shard: Shard,
+) -> None:
+    await asleep(shard)
+    second = await asleep(shard, path="-", bucket=ANYHOW)
+    await happened(shard, b"1", buckets=(BUCKET, ANYHOW))
+    next_entry = await happened(shard, b"2", buckets=(BUCKET, ANYHOW))
+    mine = await shard.waits.read_posts()
+    assert mine is not None
+    assert mine.number == 2
+    shard.advance(200)
+    theirs = await shard.waits.read_posts()
+    await deliver_entry(shard, theirs, lambda filed: False)
+    assert await shard.waits.read_posts(mine) is None
+    assert await deliver(shard) == 2
+    assert (await memo(shard, second.run)).endswith(f"m {next_entry} 2")
+
+
 async def test_the_earliest_match_wins(shard: Shard) -> None:
     held = await asleep(shard)
     first, second = await accept(shard, b"1"), await accept(shard, b"2")
@@ -182,6 +224,31 @@ async def test_a_wait_that_begins_while_an_event_is_delivered_is_not_given_it_ag
     assert await deliver_entry(shard, page) == 1
     assert (await memo(shard, late.run)).startswith("0 ")
     assert entry
+
+
+async def test_a_wait_above_the_bound_is_not_answered_whoever_asks(shard: Shard) -> None:
+    """It began when the event was routed already, looked at it, and found that it was not the one."""
+    await asleep(shard)
+    entry = await happened(shard)
+    late = await shard.claimed()
+    await begin(shard, late, behind="1-0")
+    done = await shard.waits.deliver_event(NAME, entry, [(BUCKET, 2)], done=True, keep_failed=10)
+    assert done.reached == 0
+    assert (await memo(shard, late.run)).startswith("0 ")
+
+
+async def test_entries_of_one_ms_are_in_the_order_of_their_numbers(shard: Shard) -> None:
+    """10 comes behind 9."""
+    held = await shard.claimed()
+    at_ms = shard.now_ms
+    for entry in (f"{at_ms}-9", f"{at_ms}-10"):
+        await shard.command("XADD", shard.key("events"), entry, "b", b"paid")
+        await shard.command("HINCRBY", shard.key("meta"), "sent", 1)
+        await route(shard, [entry])
+        if entry.endswith("-9"):
+            await begin(shard, held, behind=entry)
+    assert await deliver(shard) == 1
+    assert (await memo(shard, held.run)).endswith(f"m {at_ms}-10 paid")
 
 
 async def test_a_loop_of_waits_reads_its_events_one_by_one_while_they_are_being_delivered(shard: Shard) -> None:
@@ -327,13 +394,18 @@ async def test_new_names_do_not_keep_others_from_being_routed(shard: Shard) -> N
 
 async def test_a_claim_says_that_something_is_to_be_delivered(shard: Shard) -> None:
     await asleep(shard)
-    assert not (await shard.claim()).unrouted
+    assert not (await shard.claim()).posted
     await happened(shard)
-    assert (await shard.claim()).unrouted
+    claim = await shard.claim()
+    assert (claim.posted, claim.unrouted) == (True, False), "who has nothing to deliver is not sent to look"
+    await accept(shard)
+    claim = await shard.claim()
+    assert (claim.posted, claim.unrouted) == (True, True)
     await deliver(shard)
-    assert not (await shard.claim()).unrouted
+    assert not (await shard.claim()).posted
 
 
+@pytest.mark.slow
 @on("redis7")
 async def test_an_event_among_a_hundred_thousand_waits_costs_redis_less_than_2_ms(shard: Shard) -> None:
     held = await asleep(shard)

@@ -112,7 +112,7 @@ async def test_an_event_of_the_future_starts_its_run_then(shard: Shard) -> None:
     assert before.changed(after) == {"run", "input", "waiting", "timers", "timer_bell", "meta"}
     created = entries[0].partition("-")[0]
     due = str(shard.now_ms + 500)
-    assert after.of("run", run) == {"s": "w", "f": "a/f", "c": created, "d": due, "t": "1"}
+    assert after.of("run", run) == {"s": "w", "f": "a/f", "c": created, "d": due, "y": due, "t": "1"}
     assert after.of("timers") == {f"d {run}": shard.now_ms + 500}
 
 

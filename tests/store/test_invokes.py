@@ -102,6 +102,25 @@ async def test_a_function_that_is_not_registered_is_a_result_at_once(shard: Shar
     assert details.notes == {"call": b"note"}, "screens show which step it was"
 
 
+async def test_a_run_that_is_there_already_is_not_taken_for_a_child(shard: Shard) -> None:
+    held = await parent(shard)
+    await shard.invokes.start_runs("", [NewRun(CHILD, "a/f", b"somebody's", b"")])
+    before = (await shard.stored()).of("run", CHILD)
+    ((_, found),) = (await invoke(shard, held)).news
+    assert (found.kind, found.blob) == (MemoKind.ERROR, f"TRunExists\nrun {CHILD} is there already".encode())
+    stored = await shard.stored()
+    assert (stored.of("run", CHILD), stored.of("input", CHILD)) == (before, b"somebody's")
+
+
+async def test_who_listens_for_invoked_runs_is_told_of_each(shard: Shard) -> None:
+    held = await parent(shard)
+    await shard.command("HSET", shard.key("meta"), "echo", "i")
+    await invoke(shard, held)
+    await shard.invokes.start_runs("", [NewRun("D" * 26, "a/f", b"given", b"")])
+    events = [fields[1] for _, fields in (await shard.stored()).of("events")]
+    assert events[1:] == [b"Si " + CHILD.encode(), b"Si " + b"D" * 26]
+
+
 async def test_a_parent_in_hand_is_told_and_its_suspension_not_accepted(shard: Shard) -> None:
     held = await parent(shard)
     await invoke(shard, held)
@@ -186,6 +205,24 @@ async def test_a_run_started_from_outside_is_there_once_and_its_end_is_told(shar
     stored = await shard.stored()
     assert [fields for _, fields in stored.of("answers", "me")][1:] == [[b"r", CHILD.encode(), b"s", b"c"]]
     assert (stored.of("answer", CHILD), stored.of("watchers", CHILD)) == (b"cresult", set())
+
+
+async def test_whose_stream_has_expired_is_told_nothing_that_would_stay_for_ever(shard: Shard) -> None:
+    held = await shard.claimed()
+    await shard.invokes.watch_runs("me", [held.run])
+    await shard.command("DEL", shard.key("answers", "me"))
+    await finish(shard, held)
+    stored = await shard.stored()
+    assert (stored.of("answers", "me"), stored.of("watchers", held.run)) == ([], set())
+
+
+async def test_a_hundred_processes_watch_a_run_and_no_more(shard: Shard) -> None:
+    held = await shard.claimed()
+    for number in range(101):
+        await shard.invokes.watch_runs(f"c{number}", [held.run])
+    stored = await shard.stored()
+    assert len(stored.of("watchers", held.run)) == 100
+    assert stored.of("run", held.run)["k"] == "w", "noted once"
 
 
 async def test_a_function_that_is_not_there_is_said_so(shard: Shard) -> None:

@@ -1,4 +1,4 @@
-"""A reply ends at 256 KB of news: results beyond that are only named in it, and read one by one. The holder is told all of them."""
+"""A reply ends at 256 KB of news; results beyond that are only named in it, and read one by one. The holder is told all."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ ACTS: dict[str, Act] = {
 }
 
 
-async def _told(shard: Shard) -> Held:
-    """A run in hand that has the results of four children before it, and a sleep."""
+async def _told(shard: Shard, sizes: tuple[int, ...] = SIZES) -> Held:
+    """A run in hand that has the results of some children before it, and a sleep."""
     held = await parent(shard)
-    for number in range(len(SIZES)):
+    for number in range(len(sizes)):
         await shard.invokes.invoke_runs("L1", [write(held, f"c{number}", f"{number}" * 26)])
     nap = WaitWrite(held.run, held.epoch, 0, "later", "w", b"", shard.now_ms + 60_000, b"")
     await shard.runs.record_waits("L1", [nap])
     epochs = {mine.id: mine.epoch for mine in (await shard.claim()).runs}
-    for number, size in enumerate(SIZES):
+    for number, size in enumerate(sizes):
         child = f"{number}" * 26
         await shard.runs.finish_runs("L1", [FinishWrite(child, epochs[child], "c", b"x" * size)], 10, 10)
     return held
@@ -95,6 +95,14 @@ async def test_the_holder_is_told_everything_in_a_reply_of_bounded_length(
     assert all(isinstance(memo, Memo) for _, memo in news)
     assert sum(map(_length, replies)) < 256 * 1024
     assert replies[0][-1] == 1, "the reply says that something was left out"
+
+
+async def test_the_smallest_always_come_along(shard: Shard) -> None:
+    held = await _told(shard, (262_000, 200, 300))
+    _, ((_, first, _, second, _, third),), apart = await shard.calls.run(
+        "suspend_runs", "L1", held.run, held.epoch, 0, "", "", b"", 0, b"", 1
+    )
+    assert (len(first) > 262_000, len(second) > 200, third, apart) == (True, True, b"", 1)
 
 
 async def test_what_is_gone_by_then_is_left_out(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -329,6 +330,22 @@ async def test_a_keeper_that_was_cancelled_begins_again(server: RealServer, call
     await asyncio.wait((calls.link._keeper,))
     await asyncio.gather(*await sends(calls, 3))
     assert await stored(server) == [b"0", b"1", b"2"]
+
+
+async def test_a_link_that_is_closed_while_its_loop_ends_everything_is_complained_about_by_nobody(
+    server: RealServer, calls: Calls
+) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    await calls.read("PING")
+    assert calls.link._keeper is not None
+    calls.link._keeper.cancel()
+    await asyncio.sleep(0)  # it is on its way out
+    await calls.link.close()
+    assert calls.link.at_rest
+    calls.link._keeper = None  # with whose frames the connection goes
+    gc.collect()
+    assert complaints == []
 
 
 async def test_a_replica_is_left_for_whatever_the_address_leads_to_next(

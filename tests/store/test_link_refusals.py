@@ -167,7 +167,7 @@ async def test_calls_that_were_given_up_leave_no_bytes_behind(connection: type[S
         link.command("PING")
         while not link.up:
             await asyncio.sleep(0)
-    within_s = 0.001 if ended == "given up" else 60
+    within_s = 0.05 if ended == "given up" else 60  # long enough for the write, also on a busy machine
     tracemalloc.start()
     try:
         for _ in range(20):

@@ -6,7 +6,8 @@ import os
 
 from tests.fuzz import EXAMPLES
 from tests.servers import Server
-from tests.store.machine import Act, Play, planned, shrunk
+from tests.store.machine import WEIGHTS, Play
+from tests.store.plans import Act, planned, shrunk
 
 ACTS = 70
 FIRST_SEED = int(os.environ.get("DURABLEQ_SEED", "0"))
@@ -16,7 +17,7 @@ def test_no_play_breaks_an_invariant_or_strands_a_run(server: Server) -> None:
     # Fewer on the fake: Lua costs it ten times as much.
     plays = EXAMPLES // 2 if server.kind.real else max(4, EXAMPLES // 15)
     for seed in range(FIRST_SEED, FIRST_SEED + plays):
-        plan = planned(seed, ACTS)
+        plan = planned(seed, ACTS, WEIGHTS)
         if failure(server, plan) is not None:
             short = shrunk(plan, lambda plan: failure(server, plan) is not None)
             raise AssertionError(f"seed {seed}, shrunk to {short}:\n{failure(server, short)}")

@@ -8,6 +8,7 @@ import pytest
 
 from durableq.model.memo import MemoKind
 from durableq.store.records import Recorded
+from durableq.store.runs import StepWrite
 from durableq.store.signals import NewSignal, SignalWait
 from tests.store.awaiting import memo
 from tests.store.guards import check_lease_lost, check_refused, lease_gone, not_in_hand
@@ -90,7 +91,7 @@ async def test_the_second_wait_for_a_name_has_a_failure_for_a_result(shard: Shar
     answers = (await shard.signals.await_signals("L1", [wait(first), wait(second)])).items
     ((key, found),) = answers[1].news
     assert (answers[0].news, key, found.number, found.kind) == ([], "go", 1, MemoKind.ERROR)
-    assert found.blob == f"TSignalTaken\nrun {first.run} waits for this signal already".encode()
+    assert found.blob == f"TSignalTaken\nrun {first.run} waits for signal {wait(second).signal} already".encode()
     (again,) = (await shard.signals.await_signals("L1", [wait(second)._replace(seen=1)])).items
     assert [memo.number for _, memo in again.news] == [1], "decided once"
     details = await shard.reads.details(second.run)
@@ -129,3 +130,44 @@ async def test_the_holder_is_told(shard: Shard) -> None:
     await give(shard)
     ((key, found),) = await shard.suspend(held)
     assert (key, found.blob) == ("go", b"yes")
+    seen = StepWrite(held.run, held.epoch, 1, "k", "d", b"", b"")
+    assert (await shard.runs.record_steps("L1", [seen])).items[0].news == []
+    stored = await shard.stored()
+    assert ("o" in stored.of("run", held.run), stored.of("news", held.run)) == (False, []), "what was seen is forgotten"
+
+
+@pytest.mark.parametrize("damage", ["no such step", "a wait for something else"])
+async def test_a_name_that_leads_to_no_wait_of_its_own_is_free(shard: Shard, damage: str) -> None:
+    """No script leaves this behind; whoever has edited keys by hand must not have locked a name for ever."""
+    other = await asleep(shard, signal="something else")
+    owner = f"{other.run} {'gone' if damage == 'no such step' else 'go'}"
+    await shard.command("HSET", shard.key("signals"), "approved 7", owner)
+    assert await give(shard) == ""
+    held = await asleep(shard)
+    assert await give(shard) == held.run
+    assert (await memo(shard, other.run, "go")).startswith("0 ")
+
+
+async def test_user_code_that_gives_a_wait_up_leaves_the_name_free(shard: Shard) -> None:
+    held = await shard.claimed()
+    await begin(shard, held)
+    await shard.runs.record_steps("L1", [StepWrite(held.run, held.epoch, 0, "go", "a", b"", b"")])
+    assert (await shard.stored()).of("signals") == {}
+    assert await give(shard) == ""
+
+
+async def test_user_code_that_gives_a_replaced_wait_up_leaves_the_name_with_who_has_it(shard: Shard) -> None:
+    first = await shard.claimed()
+    await begin(shard, first)
+    second = await asleep(shard, replace=1)
+    await shard.runs.record_steps("L1", [StepWrite(first.run, first.epoch, 0, "go", "a", b"", b"")])
+    assert await give(shard) == second.run
+
+
+async def test_replacing_one_s_own_wait_leaves_the_later_one(shard: Shard) -> None:
+    held = await shard.claimed()
+    await begin(shard, held)
+    await begin(shard, held, key="again", replace=1)
+    assert await give(shard) == held.run
+    assert (await memo(shard, held.run, "go")).startswith("0 ")
+    assert (await memo(shard, held.run, "again")).startswith("1 ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +18,15 @@ from durableq.testing import EnvFailure, NobodyListens, TestEnv
 from tests.testing.checkout import MINE, checkout
 
 KINDS = ["async def", "def"]
+
+
+@dataclass
+class Number:
+    """What a function is invoked with."""
+
+    n: int
+
+
 PAID = {"id": 7, "cents": 900}
 
 
@@ -225,6 +235,58 @@ def test_a_worker_that_dies_at_a_wait_or_an_invoke_loses_and_doubles_nothing(
     env.run_to_end()
     assert env.run_of("order").result == [900, "no 7", "yes"]
     assert len(env.runs_of("invoice")) == 1
+
+
+@pytest.mark.parametrize("crash", ["before_record", "after_step"])
+def test_a_signal_whose_sender_dies_reaches_its_run_once_and_the_sender_hears_of_it(env: TestEnv, crash: str) -> None:
+    env.stub_step("bill", returns="no 7")
+    env.crash_worker(**{crash: "tell"})  # type: ignore[arg-type]
+    order = placed(env)
+    env.send("payment/settled", PAID)
+    env.run_until_idle()
+    env.send("order/approved", {"id": 7})
+    env.run_until_idle()
+    assert env.run_of("approve").result == order.id
+    assert env.run_of("order").result == [900, "no 7", "yes"]
+
+
+def test_a_function_of_another_app_is_invoked_by_its_id_and_one_that_is_nowhere_is_said() -> None:
+    shop, mailer = dq.App("shop"), dq.App("mailer")
+
+    @mailer.function("post")
+    def post(ctx: dq.SyncContext) -> str:
+        return f"posted to {ctx.event.data['to']}"
+
+    @shop.function("order", triggers=[dq.EventTrigger("order")], retries=0)
+    async def order(ctx: dq.Context) -> list[str]:
+        posted = await ctx.step.invoke("post", "mailer/post", data={"to": "ada"})
+        try:
+            await ctx.step.invoke("gone", "mailer/gone")
+        except dq.StepError as error:
+            return [posted, error.name]
+        return [posted]
+
+    with TestEnv(shop, mailer) as env:
+        env.send("order")
+        env.run_until_idle()
+        assert env.run_of("order").result == ["posted to ada", "FunctionNotFound"]
+        assert env.step("gone").status == "failed"
+        assert env.run(env.invoke("mailer/post", {"to": "grace"})).function == "mailer/post"
+
+
+def test_data_that_a_function_does_not_want_is_refused_when_it_is_invoked() -> None:
+    app = dq.App("typed")
+
+    @app.function("double")
+    async def double(ctx: dq.Context[Number]) -> int:
+        return 2 * ctx.event.data.n
+
+    with TestEnv(app) as env:
+        run_id = env.invoke(double, Number(4))
+        env.run_until_idle()
+        assert env.run(run_id).result == 8
+        with pytest.raises(dq.EventError, match="invoke of typed/double"):
+            env.invoke(double, {"m": 4})
 
 
 def test_stubs_answer_waits_and_invokes_and_nothing_else_is_needed(env: TestEnv) -> None:

@@ -11,6 +11,7 @@ from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.handles import RunHandle, SyncRunHandle
+from durableq.model.cancelling import CancelOn, Timeouts
 from durableq.model.event import Event
 from durableq.model.signal import Signal
 from durableq.model.trigger import CronTrigger, EventTrigger
@@ -139,6 +140,20 @@ def crons_and_events_may_start_one_function(app: App) -> None:
     app.function("one", triggers=CronTrigger("@daily"))
     app.function("both", triggers=[CronTrigger("0 9 * * *", timezone="UTC", jitter="30s"), EventTrigger("a/b")])
     app.function("others", triggers=(CronTrigger("@daily", catch_up="all", overlap="allow"),))
+
+
+def functions_may_be_cancelled_timed_and_followed(app: App) -> None:
+    async def one(ctx: Context) -> int:
+        return 1
+
+    async def typed(ctx: Context[Created]) -> None: ...
+
+    def plain(ctx: SyncContext) -> None: ...
+
+    app.function("a", triggers=EventTrigger("a/b"), on_failure=one, cancel_on=CancelOn("x"), timeouts=Timeouts(start=3))
+    app.function("b", triggers=EventTrigger("a/b"), on_failure=typed, timeouts=Timeouts(start="5m", finish="1h"))
+    app.function("c", triggers=EventTrigger("a/b"), on_failure=plain, cancel_on=[CancelOn("x", if_="true", timeout=60)])
+    app.function("d", triggers=EventTrigger("a/b"), on_failure=lambda ctx: None)
 
 
 async def runs_from_outside_have_the_functions_type(app: App, client: Client) -> None:

@@ -62,6 +62,9 @@ def crons_refused(app: App) -> None:
     CronTrigger("@daily", catch_up="some")  # expect-error
     CronTrigger("@daily", overlap="wait")  # expect-error
     app.function("f", triggers=["@daily"])  # expect-error
+    app.function("f", triggers=CronTrigger("@daily"), cancel_on=["x"])  # expect-error
+    app.function("f", triggers=CronTrigger("@daily"), timeouts="5m")  # expect-error
+    app.function("f", triggers=CronTrigger("@daily"), on_failure=lambda: None)  # expect-error
 
 
 async def names_of_inngest_py_are_refused(app: App, ctx: Context) -> None:

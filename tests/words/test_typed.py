@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NewType, Optional, TypedDict, Union
+from typing import Annotated, Any, Literal, NewType, Optional, Protocol, TypedDict, Union
 from uuid import UUID
 
 import pydantic
@@ -42,6 +42,21 @@ from tests.words.sample_types import (
 ORDER = Order(7, Decimal("1.50"))
 ADA = Customer(name="Ada", since=date(2027, 1, 31))
 OrderId = NewType("OrderId", int)
+ORDER_MAP = {"order_id": 7}
+
+
+class Named(Protocol):
+    """A protocol that cannot be asked for its instances."""
+
+    name: str
+
+
+@dataclass
+class Anything:
+    """Its field may be anything, which no union can tell apart."""
+
+    value: Any
+    named: Named | None = None
 
 
 @pytest.mark.parametrize(
@@ -67,6 +82,9 @@ OrderId = NewType("OrderId", int)
         (Boxes(Box(Page([ORDER]), Box(Page([ORDER]))), Box(Page([Refund(1)]))), Boxes),
         ({"any": 1}, Order | dict[str, int]),
         (OrderId(7), OrderId),
+        (Anything(ORDER_MAP), Anything | None),
+        ([Anything(1)], list[Anything] | str),
+        (Anything("a"), Anything | Named),
         (Colour.RED, Literal[Colour.RED] | None),
         (None, Literal[Colour.RED] | None),
         ({1, (2, 3)}, set[int | tuple[int, int]]),

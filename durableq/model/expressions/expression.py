@@ -12,7 +12,7 @@ from durableq.model.expressions.frame import BudgetExceeded, Closure, Frame
 from durableq.model.expressions.keys import key_text
 from durableq.model.expressions.limits import SOURCE_BYTES_MAX
 from durableq.model.expressions.parser import parse
-from durableq.model.expressions.paths import Path, equalities, fields_read, own_part
+from durableq.model.expressions.paths import Path, constants, equalities, fields_read, own_part
 from durableq.model.expressions.restrictions import refuse_unrestricted
 from durableq.model.expressions.values import MISSING, Unknown, is_truthy
 from durableq.words.errors import ExpressionError
@@ -51,7 +51,7 @@ class Expression:
     "a" < 1, too much work) is false, has no value and no key; `evaluate` says why.
     """
 
-    __slots__ = ("_closure", "_own", "equalities", "fields", "source")
+    __slots__ = ("_closure", "_own", "constants", "equalities", "fields", "source")
 
     source: str
     """The text it was compiled from."""
@@ -59,6 +59,8 @@ class Expression:
     """The paths that it may read, such as ("event", "data", "order_id"), in source order."""
     equalities: tuple[tuple[Path, Path], ...]
     """The pairs of paths in `event` and in `async` that must be equal for it to hold, for an index of waits."""
+    constants: tuple[tuple[object, Path], ...]
+    """The same for what is written out: the values, and the paths in `async` that must be equal to them."""
 
     def __init__(
         self,
@@ -66,11 +68,13 @@ class Expression:
         closure: Closure,
         fields: tuple[Path, ...],
         pairs: tuple[tuple[Path, Path], ...],
+        written: tuple[tuple[object, Path], ...],
         own: Closure | None = None,
     ) -> None:
         self.source = source
         self.fields = fields
         self.equalities = pairs
+        self.constants = written
         self._closure = closure
         self._own = own
 
@@ -141,7 +145,7 @@ def _compiled(source: str, variables: frozenset[str], restricted: bool) -> Expre
         refuse_unrestricted(root, source)
     own = own_part(root) if "async" in variables else None
     own_closure = None if own is None else build(own, Compilation(source))
-    return Expression(source, closure, fields_read(root), equalities(root), own_closure)
+    return Expression(source, closure, fields_read(root), equalities(root), constants(root), own_closure)
 
 
 def _refuse_long(source: str) -> None:

@@ -54,6 +54,11 @@ def stored_token(scope: Mapping[str, object], path: Path) -> str:
         return FOREIGN
 
 
+def constant_token(value: object) -> str:
+    """The same for a value that is written out in the expression."""
+    return _token(value)
+
+
 def lookup_tokens(scope: Mapping[str, object], path: Path) -> tuple[str, ...]:
     """Under which tokens an index may hold waits that equal the arriving event at this `async` path.
 

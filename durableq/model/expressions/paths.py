@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from durableq.model.expressions.nodes import Binary, Call, Chain, Has, Node, Select, Variable, walk
+from durableq.model.expressions.nodes import Binary, Call, Chain, Has, Literal, Node, Select, Variable, walk
+
+_CONSTANTS = (str, int, float, bool)
 
 Path = tuple[str, ...]
 """A variable and the fields below it: `event.data.order_id` is ("event", "data", "order_id")."""
@@ -34,10 +36,12 @@ def fields_read(root: Node) -> tuple[Path, ...]:
 
 def equalities(root: Node) -> tuple[tuple[Path, Path], ...]:
     """The pairs (path in `event`, path in `async`) that must be equal for the expression to hold."""
-    terms = root.terms if isinstance(root, Chain) and root.operator == "&&" else (root,)
-    nested = [equalities(term) for term in terms if term is not root and isinstance(term, Chain)]
-    pairs = [pair for term in terms if (pair := _pair(term)) is not None]
-    return tuple(dict.fromkeys([*pairs, *(pair for found in nested for pair in found)]))
+    return tuple(dict.fromkeys(pair for term in _conjoined(root) if (pair := _pair(term)) is not None))
+
+
+def constants(root: Node) -> tuple[tuple[object, Path], ...]:
+    """The pairs (text, number or truth that is written out, path in `async`) that must be equal for it to hold."""
+    return tuple(pair for term in _conjoined(root) if (pair := _constant(term)) is not None)
 
 
 def own_part(root: Node) -> Node | None:
@@ -71,3 +75,18 @@ def _pair(node: Node) -> tuple[Path, Path] | None:
         return None
     by_variable = {left[0]: left, right[0]: right}
     return (by_variable["event"], by_variable["async"]) if by_variable.keys() == {"event", "async"} else None
+
+
+def _constant(node: Node) -> tuple[object, Path] | None:
+    if not isinstance(node, Binary) or node.operator != "==":
+        return None
+    for literal, other in ((node.left, node.right), (node.right, node.left)):
+        path = static_path(other)
+        if (
+            isinstance(literal, Literal)
+            and type(literal.value) in _CONSTANTS
+            and path is not None
+            and path[0] == "async"
+        ):
+            return literal.value, path
+    return None

@@ -60,13 +60,13 @@ for i = 1, ITEMS do
       if looked ~= '' and later(looked, from) then from = looked end
       local entries = {}
       if later(since, from) then entries = page_of(events, from, since, false) end
-      if #entries == 0 then entries = page_of(recent(event_name), later(since, from) and since or from, '+', true) end
+      if #entries == 0 then entries = page_of(recent(event_name), from, '+', true) end
       if #entries > 0 then
         if redis.call('HEXISTS', heard(event_name), 'open') == 0 then redis.call('ZADD', idle, 'NX', now, event_name) end
         replies[i] = {-1, entries, since}
       else
         local found = newer(id, v[5], seen)
-        local filed = file_wait('v', id, key, place, 0, event_name, path, bucket, anyhow, tail)
+        local filed = file_wait('v', id, key, place, due_at_ms, event_name, path, bucket, anyhow, tail)
         redis.call('HSET', steps(id), key, '0 ' .. now_text .. ' v' .. #filed .. ' ' .. filed .. blob)
         redis.call('ZADD', timers, due_at_ms, 'v ' .. id .. ' ' .. key)
         redis.call('HSET', run(id), 't', tonumber(v[8] or 0) + 1, 'm', tonumber(v[7] or 0) + #blob)

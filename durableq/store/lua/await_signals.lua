@@ -30,7 +30,7 @@ for i = 1, ITEMS do
     if not memo then
       local owner, owner_key, replaced = taken_by(signal)
       if owner and replace == 0 then
-        last, memo = refuse_wait(id, v, key, note, 'TSignalTaken\nrun ' .. owner .. ' waits for this signal already')
+        last, memo = refuse_wait(id, v, key, note, 'TSignalTaken\nrun ' .. owner .. ' waits for signal ' .. signal .. ' already')
       else
         -- It waits on, for nothing.
         if owner then redis.call('HSET', steps(owner), owner_key, replaced) end

@@ -6,7 +6,7 @@
 -- args: lease_id:str, number:int, room:int, alone:int, skip:int, budget_bytes:int
 -- items: app:str
 -- returns: server time in ms, mode (0 normal, 1 the run is executed alone, 2 runs wait that must be executed alone), skip for
---   the next claim, 1 if events wait to be routed or delivered, then per run: id, function, epoch, created, begun, attempt, sequence,
+--   the next claim, 1 if events wait to be routed and 2 if to be delivered, added, then per run: id, function, epoch, created, begun, attempt, sequence,
 --   deaths, input (nil: read it apart), memos flat (nil: none; a number: so many bytes, read them apart)
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- At the first claim of a run the time by which it must end begins, if its function has one (the lease says so).
@@ -18,7 +18,7 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local known = redis.call('HMGET', lease(lease_id), 'claim', 'claimed', 'alone')
 local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts', 'paused')
 local pausing = counts[4] and counts[4] ~= '0'
-local unrouted = (counts[1] ~= counts[2] or counts[3] and counts[3] ~= '0') and 1 or 0
+local unrouted = (counts[1] ~= counts[2] and 1 or 0) + (counts[3] and counts[3] ~= '0' and 2 or 0)
 
 -- What a run is counted with besides its input, memos and output: its keys and fields.
 local BESIDES = 400

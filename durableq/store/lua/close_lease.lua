@@ -12,9 +12,10 @@ if redis.call('ZREM', leases, lease_id) == 1 then
 end
 if not redis.call('ZSCORE', dead, lease_id) then return {now, 0, 0} end
 local counts = redis.call('HMGET', meta, 'sent', 'routed', 'posts')
-if counts[1] ~= counts[2] or tonumber(counts[3] or 0) > 0 then
+local posted = tonumber(counts[3] or 0) > 0
+if counts[1] ~= counts[2] or posted then
   -- It may have been the one that was rung to route, or that delivers.
-  redis.call('XADD', event_bell, 'MAXLEN', 1, '*', 'e', '1')
+  redis.call('XADD', event_bell, 'MAXLEN', 1, '*', 'e', posted and '2' or '1')
 end
 local freed = free_runs(lease_id, limit, keep_failed)
 return {now, freed, redis.call('EXISTS', held(lease_id))}

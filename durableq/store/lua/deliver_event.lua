@@ -7,24 +7,26 @@
 -- returns: server time in ms, runs that it reached, entries that the name has still to deliver
 -- errors: POST_MOVED when the entry is not the first in its name's post: somebody else has delivered it
 -- The items are those whose conditions hold. last 1 with the last page: the entry leaves the post. In order of entries, so that the earliest match wins.
--- Sent twice, or by two: a ticket that is gone has been answered, or its wait has ended otherwise.
+-- Of a wait, `until` is its timeout's matter (not_yet). A ticket above the bound of the entry is of a wait that has looked at it itself. Sent twice, or by two: a ticket that is gone has been answered, or its wait has ended otherwise.
 local head = redis.call('LINDEX', post(event_name), 0)
-local at, from = string.match(head or '', '^(%S+) [^\n]*\n()')
+local at, bound, from = string.match(head or '', '^(%S+) (%d+) [^\n]*\n()')
 if at ~= entry then return redis.error_reply('POST_MOVED ' .. (at or 'none')) end
+bound = tonumber(bound)
 local blob, entry_ms = nil, tonumber(string.match(entry, '^%d+'))
 local reached, touched, ended, kept_bytes = 0, {}, {}, 0
 for i = 1, ITEMS do
   local bucket, ticket = item(i)
   local member = redis.call('ZRANGEBYSCORE', waits(bucket), ticket, ticket)[1]
   local what, id, key, place, until_ms = string.match(member or '', '^(%a) (%S+) (%S+) (%S+) (%d+) ')
-  local v = what and later(entry, place) and (until_ms == '0' or entry_ms <= tonumber(until_ms)) and look_at(id)
+  local v = what and ticket <= bound and later(entry, place) and (what == 'v' or until_ms == '0' or entry_ms <= tonumber(until_ms)) and look_at(id)
   if v and v.living then
     if what == 'x' then
       kept_bytes = kept_bytes + cancel_run(id, v, 'event ' .. event_name .. ' (cancel_on)', ended, touched)
       reached = reached + 1
     else
       local kind, filed, before = wait_of(redis.call('HGET', steps(id), key))
-      if kind == 'v' and filed == bucket .. ' ' .. string.format('%d', ticket) .. ' ' .. event_name then
+      -- Who ends a wait takes its ticket away by the same act: the memo of one that is there is pending, and filed here.
+      if kind == 'v' then
         blob = blob or string.sub(head, from)
         end_wait(id, v, key, kind, filed, before, 'm', entry .. ' ' .. blob, touched)
         reached = reached + 1

@@ -1,13 +1,14 @@
 -- fire_timers: perform the effect of timers that are due.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT, ABSENT -> QUEUED, ABSENT -> WAITING
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), listens(id), names, echoes, flow(app), paused(app), once(key), rate(key), skips(function), skipped(app), debounce(key), batch(key), batching(key), tat(key)
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), post(event), signals, timeouts(app), run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leases, lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), listens(id), names, echoes, flow(app), paused(app), once(key), rate(key), skips(function), skipped(app), debounce(key), batch(key), batching(key), tat(key)
 -- rarely: fire_flow
--- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of
+-- include: queue_run, offer, remember, tell_holder, look_at, wait_of, end_wait, void_wait, cancel_run, list_ended, app_of, obey_timeouts, spell_ms, not_yet
 -- args: limit:int, keep_failed:int
 -- returns: server time in ms, timers fired, ms until the next one (-1: there is none)
 -- A timer's member is `kind run step` of a pending wait (w a sleep, r a step's next attempt, v an event, g a signal, i a child), `d run` (a delayed
--- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by). It leaves the set here, with its effect;
--- of a final run it has none, but that the wait is swept (void_wait). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
+-- start or the next attempt of the code outside steps), `b run` (begin by) or `f run` (finish by), or `o function place` (obey: a deployment has changed its timeouts,
+-- which its runs are told by and by). It leaves the set here, with its effect;
+-- of a final run it has none, but that the wait is swept (void_wait); and a wait for an event is left until what was accepted in its time is delivered (not_yet). `b` and `f` obey the newest deployment: they are set anew, or dropped, if its numbers say so.
 -- Capitals are flow control's: `T gate function` a throttle opens, `G function` its numbers have changed, `D key` a debounce, `B key` a batch, `X run` a run displaced by a singleton.
 -- Called by any number of schedulers: who comes second finds the timers gone.
 local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, limit)
@@ -25,7 +26,7 @@ local function enforce(kind, id, v)
     return
   end
   local why = kind == 'b' and 'it had not begun within ' or 'it had not ended within '
-  kept_bytes = kept_bytes + cancel_run(id, v, why .. string.format('%d', allowed) .. ' ms (timeouts)', ended, touched)
+  kept_bytes = kept_bytes + cancel_run(id, v, why .. spell_ms(allowed) .. ' (timeouts)', ended, touched)
 end
 
 -- The timers of a run, and those of waits that something from outside may end. Returns whether the timer was what it said.
@@ -40,6 +41,11 @@ local function fire_other(timer, kind, id, key)
     redis.call('ZREM', timers, timer)
     enforce(kind, id, v)
   elseif was == kind then
+    local later = kind == 'v' and not_yet(filed)
+    if later then
+      redis.call('ZADD', timers, now + later, timer)
+      return true
+    end
     end_wait(id, v, key, kind, filed, blob, 'z', blob, touched)
   else
     return false
@@ -53,12 +59,24 @@ local function cancel(id, why)
   if v.living then kept_bytes = kept_bytes + cancel_run(id, v, why, ended, touched) end
 end
 
+-- One a call, since each looks at a hundred runs; and between two of them other timers are fired.
+local obeyed = false
+local function obey(timer, fn, place)
+  if obeyed then return end
+  obeyed = true
+  redis.call('ZREM', timers, timer)
+  local further = obey_timeouts(fn, place)
+  if further then redis.call('ZADD', timers, now + 10, 'o ' .. fn .. ' ' .. further) end
+end
+
 local OTHER = {b = true, f = true, v = true, g = true, i = true}
 for _, timer in ipairs(due) do
   local kind, id, key = string.match(timer, '^(%a) (%S+) ?(.*)$')
   if string.byte(kind) < 97 then
     redis.call('ZREM', timers, timer)
     fire_flow(kind, id, key, touched, cancel)
+  elseif kind == 'o' then
+    obey(timer, id, key)
   elseif not OTHER[kind] or not fire_other(timer, kind, id, key) then
     redis.call('ZREM', timers, timer)
     local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j')

@@ -1,13 +1,14 @@
 -- fire_waits: end waits of runs in hand that are due, by their holder.
 -- transition: RUNNING -> RUNNING
--- keys: meta, leases, run(id), steps(id), history(id), news(id), timers, idle, heard(event), waits(bucket), signals
--- include: alive, holds, newer, tell_memo, remember, wait_of, unfile
+-- keys: meta, events, leases, run(id), steps(id), history(id), news(id), timers, idle, heard(event), waits(bucket), post(event), signals
+-- include: alive, holds, newer, tell_memo, remember, wait_of, unfile, not_yet
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str
 -- returns: server time in ms, then per item: number, its time in ms, newer results flat; or {0, ms still to wait, newer}; or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- Whoever ends it first (holder, scheduler, event, signal, child) writes the memo; the others are answered with its number, and
--- have it among the newer ones unless they have seen it. What waits for something from outside becomes `z`: its time is over.
+-- have it among the newer ones unless they have seen it. What waits for something from outside becomes `z`: its time is over,
+-- of a wait for an event not before what was accepted in its time is delivered (not_yet).
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies = {}
 for i = 1, ITEMS do
@@ -26,8 +27,9 @@ for i = 1, ITEMS do
     else
       local timer = pending .. ' ' .. id .. ' ' .. key
       local due = tonumber(redis.call('ZSCORE', timers, timer) or now)
-      if due > now then
-        replies[i] = {0, due - now, found}
+      local left = due > now and due - now or pending == 'v' and not_yet(filed)
+      if left then
+        replies[i] = {0, left, found}
       else
         local next_number = tonumber(v[4] or 0) + 1
         local to = pending == 'w' and 's' or pending == 'r' and 'r' or 'z'

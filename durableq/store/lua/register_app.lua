@@ -1,5 +1,5 @@
 -- register_app: make a deployment of an app known, and its functions the app's if it is the newest one.
--- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell, crons, cron(trigger), started(trigger), timer_bell, timeouts(app), echoes, flow(app), timers
+-- keys: meta, apps, functions(app), deployments(app), absent(app), event_bell, crons, cron(trigger), started(trigger), timers, timer_bell, timeouts(app), echoes, flow(app)
 -- include: give_number, drop_crons, set_echo
 -- args: app:str, release:str
 -- items: name:str, blob:bytes
@@ -7,8 +7,9 @@
 -- A deployment is numbered when first seen, so a restart of an old one changes nothing. Functions that the newest one
 -- lacks stay, listed as absent, until retire_functions finds no worker that has them; so do their cron triggers.
 -- An item 'function ~' has the numbers of its flow control, which hold at once; others than before set a timer that opens what they let pass (decision 013).
--- An item 'function !' has its timeouts, 'start_ms finish_ms', which hold at once for what is queued or begun; the item ' !' the sorts of system
--- events that triggers and cancel_on of this app ask for.
+-- An item 'function !' has its timeouts, 'start_ms finish_ms', which hold at once for what is queued or begun: timers that are there obey when they are
+-- due, and where the numbers have changed a timer `o` sets those of all its runs. The item ' !' has the sorts of system events that triggers and cancel_on of
+-- this app ask for.
 -- An item whose name is 'function key' is a cron trigger of that function, with its spec. One that was there keeps where its ticks
 -- stand, also if its options have changed; a new one ticks from now on.
 local number = tonumber(redis.call('HGET', deployments(app), release))
@@ -20,7 +21,7 @@ end
 redis.call('SADD', apps, app)
 local changed = false
 if number == newest then
-  local present, scheduled, look, limited, flowing = {}, {}, false, {}, {}
+  local present, scheduled, look, limited, fresh, flowing = {}, {}, false, {}, {}, {}
   local function renumber(of, numbers)
     if numbers then redis.call('HSET', flow(app), of, numbers) else redis.call('HDEL', flow(app), of) end
     redis.call('ZADD', timers, now, 'G ' .. app .. '/' .. of)
@@ -37,7 +38,13 @@ if number == newest then
     elseif string.sub(name, -2) == ' !' then
       local of = string.sub(name, 1, -3)
       limited[of] = true
-      redis.call('HSET', timeouts(app), of, blob)
+      if redis.call('HGET', timeouts(app), of) ~= blob then
+        redis.call('HSET', timeouts(app), of, blob)
+        if redis.call('HEXISTS', functions(app), of) == 1 and not fresh[of] then
+          redis.call('ZADD', timers, now, 'o ' .. app .. '/' .. of)
+          look = true
+        end
+      end
     elseif string.find(name, ' ', 1, true) then
       local trigger = app .. '/' .. name
       scheduled[trigger] = true
@@ -50,7 +57,9 @@ if number == newest then
       end
     else
       present[app .. '/' .. name] = true
-      if redis.call('HGET', functions(app), name) ~= blob then
+      local known = redis.call('HGET', functions(app), name)
+      fresh[name] = not known
+      if known ~= blob then
         redis.call('HSET', functions(app), name, blob)
         changed = true
       end

@@ -22,7 +22,7 @@ if hold_off == 0 then
   end
 end
 if died > 0 then
-  redis.call('XADD', event_bell, 'MAXLEN', 1, '*', 'e', '1')
+  redis.call('XADD', event_bell, 'MAXLEN', 1, '*', 'e', '2')
 end
 local freed = 0
 for _, lease_id in ipairs(redis.call('ZRANGE', dead, 0, 99)) do

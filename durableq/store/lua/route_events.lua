@@ -84,7 +84,7 @@ for i = 1, ITEMS do
       local created_at = string.match(entry, '^%d+')
       created = created + 1
       if due_at_ms > now then
-        redis.call('HSET', run(id), 's', 'w', 'f', fn, 'c', created_at, 'd', due_at_ms, 't', 1)
+        redis.call('HSET', run(id), 's', 'w', 'f', fn, 'c', created_at, 'd', due_at_ms, 'y', due_at_ms, 't', 1)
         redis.call('ZADD', waiting(fn), created_at, id)
         redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
         earliest = math.min(earliest or due_at_ms, due_at_ms)

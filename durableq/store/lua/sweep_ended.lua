@@ -1,4 +1,4 @@
--- sweep_ended: take away at most `limit` of the things that hang on final runs, or the last of them, and cancel at most 100 awaited children.
+-- sweep_ended: take away at most `limit` of the things that hang on final runs, awaited children, which are cancelled, among them.
 -- transition: QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
 -- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, run(id), input(id), steps(id), history(id), news(id), output(id), listens(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease)
 -- include: look_at, wait_of, void_wait, take_back, list_ended, offer
@@ -7,7 +7,7 @@
 -- Until then they are without effect: whoever meets one looks at the run first. A wait's timer is the mark that it is not swept yet, so whoever
 -- dies between two calls, or sweeps beside another, leaves nothing and does nothing twice. Children of a run that completed go on.
 -- About twice `page` memos are looked at in a call. Of a run that has more than that, `page` at a time: `sweeping` in meta says of which run, and how far.
-local removed, looked_at, children, kept_bytes, ended, touched = 0, 0, 100, 0, {}, {}
+local removed, looked_at, kept_bytes, ended, touched = 0, 0, 0, {}, {}
 local under_way, upto = string.match(redis.call('HGET', meta, 'sweeping') or '', '^(%S+) (%d+)$')
 -- The memos to look at, and where to go on ('0': those are all).
 local function memos_of(id, v)
@@ -34,12 +34,10 @@ local function swept(id)
   for i = 1, #memos, 2 do
     local key = memos[i]
     local kind, filed = wait_of(memos[i + 1])
-    if kind and (removed >= limit or kind == 'i' and v.s ~= 'c' and children == 0) then return false end
+    if kind and removed >= limit then return false end
     if kind and redis.call('ZREM', timers, kind .. ' ' .. id .. ' ' .. key) == 1 then
       removed = removed + 1
-      local bytes, cancelled = void_wait(id, v, key, kind, filed, ended, touched)
-      kept_bytes = kept_bytes + bytes
-      if cancelled then children = children - 1 end
+      kept_bytes = kept_bytes + void_wait(id, v, key, kind, filed, ended, touched)
     end
   end
   if next_at ~= '0' then
@@ -62,10 +60,17 @@ end
 if under_way then
   if redis.call('SISMEMBER', void, under_way) == 1 then sweep(under_way) else redis.call('HDEL', meta, 'sweeping') end
 else
-  for _, id in ipairs(redis.call('SRANDMEMBER', void, limit)) do
-    sweep(id)
-    -- One at a time: there is one place to note how far it is.
-    if redis.call('HEXISTS', meta, 'sweeping') == 1 then break end
+  -- A child that is cancelled here is swept here too: a chain of invokes, which may still be growing, falls as quickly as it can.
+  local left = limit
+  while left > 0 and removed < limit and looked_at < page and redis.call('HEXISTS', meta, 'sweeping') == 0 do
+    local ids = redis.call('SRANDMEMBER', void, left)
+    if #ids == 0 then break end
+    left = left - #ids
+    for _, id in ipairs(ids) do
+      sweep(id)
+      -- One at a time: there is one place to note how far it is.
+      if redis.call('HEXISTS', meta, 'sweeping') == 1 then break end
+    end
   end
 end
 offer(touched)

@@ -149,7 +149,10 @@ class _Compiler:
         return Union(tuple(sorted(members, key=lambda member: isinstance(member, Leaf))))
 
 
-def _leaf(cls: type) -> Leaf:
+def _leaf(cls: Any) -> Leaf:
+    # `Any` is a class since Python 3.11. Neither it nor a protocol can be asked for its instances.
+    if cls is Any or getattr(cls, "_is_protocol", False):
+        return ANY
     return Leaf(_WIDENED.get(cls, (cls,)))
 
 

@@ -55,3 +55,24 @@ Y = (("event", "data", "y"), ("async", "data", "z"))
 )
 def test_equalities_are_those_without_which_it_cannot_hold(source: str, pairs: object) -> None:
     assert compiled(source).equalities == pairs
+
+
+@pytest.mark.parametrize(
+    ("source", "pairs"),
+    [
+        ("async.data.x == 'a'", (("a", ("async", "data", "x")),)),
+        ("'a' == async.data.x", (("a", ("async", "data", "x")),)),
+        ("async.data.x == 42 && async.data.y == true", ((42, ("async", "data", "x")), (True, ("async", "data", "y")))),
+        ("async.data.x > 1 && (async.data.y == 1.5 && event.data.z == 2)", ((1.5, ("async", "data", "y")),)),
+        ("async.data.x == 'a' || async.data.x == 'b'", ()),
+        ("!(async.data.x == 'a')", ()),
+        ("async.data.x != 'a'", ()),
+        ("event.data.x == 'a'", ()),
+        ("async.data.x == null", ()),
+        ("async.data.x == b'a'", ()),
+        ("async.data.x == 'a' + 'b'", ()),
+        ("event.data.x == async.data.x", ()),
+    ],
+)
+def test_constants_are_values_without_which_it_cannot_hold(source: str, pairs: object) -> None:
+    assert compiled(source).constants == pairs

@@ -81,7 +81,7 @@ local function admit_run(run_of, detail, touched, stage, later)
   if run_of.own_place then redis.call('HSET', run(id), 'p', run_of.own_place) end
   if single then redis.call('HSET', run(id), 'z', single) end
   if delayed then
-    redis.call('HSET', run(id), 'd', due_at_ms, 't', 1)
+    redis.call('HSET', run(id), 'd', due_at_ms, 'y', due_at_ms, 't', 1)
     redis.call('ZADD', waiting(fn), run_of.created, id)
     redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
     earliest = math.min(earliest or due_at_ms, due_at_ms)

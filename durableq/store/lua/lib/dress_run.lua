@@ -21,7 +21,6 @@ local function dress_run(id, extras, place, due_at_ms)
   if tonumber(start_ms) > 0 then flags = flags .. 't' end
   if flags ~= '' then redis.call('HSET', run(id), 'k', flags) end
   if tonumber(start_ms) == 0 then return nil end
-  if due_at_ms > now then redis.call('HSET', run(id), 'y', string.format('%d', due_at_ms)) end
   redis.call('ZADD', timers, due_at_ms + start_ms, 'b ' .. id)
   return due_at_ms + start_ms
 end
