@@ -230,12 +230,13 @@ class Play:
     # the end
 
     def recover(self) -> None:
-        """A healthy child and a scheduler come back: every run must reach its end."""
+        """A healthy child, a scheduler and a router come back: every run must reach its end."""
         self.checked.now_ms = max([self.checked.now_ms + 100_000, *self.checked.stored.of("timers").values()])
         for turn in range(20):
             if all(v["s"] in "cfx" for _, v in self.checked.stored.family("run")):
                 return
             self.checked.now_ms += 2500
+            machine_waits.catch_up(self)
             self.call("fire_timers", 100, 100)
             self.call("sweep_ended", 100, 1000, 100)
             self.call("rescue_leases", LEASE_MS, 100, 100)
