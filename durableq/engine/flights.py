@@ -45,7 +45,7 @@ class Flights:
         except CancelledError:
             self._replay.lost("the port cancelled a call")
         except BaseException as error:
-            self._replay.lost(f"{type(error).__name__}: {error}")
+            self._replay.lost(f"{type(error).__name__}: {error}", type(error))
         else:
             landed(reply)
         self._replay.landed()

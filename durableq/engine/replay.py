@@ -120,7 +120,7 @@ class Replay:
         self._end: tuple[Any, BaseException | None] | None = None
         self._left_behind: Sequence[str] = ()
         """The steps in tasks that had not begun when the function returned."""
-        self._lost: str | None = None
+        self._lost: Abandoned | None = None
 
     # --- The turn.
 
@@ -144,7 +144,7 @@ class Replay:
 
     def _outcome(self) -> Outcome | None:
         if self._lost is not None:
-            return Abandoned(self._lost)
+            return self._lost
         if self._end is None:
             return None
         unawaited = [] if self.branches else self.naming.close()  # a branch that never began may hold the coroutine
@@ -227,7 +227,10 @@ class Replay:
             return None
         error = None if call.cancelled() else call.exception()
         if call.cancelled() or error is not None:
-            self.lost("the port cancelled a call" if error is None else f"{type(error).__name__}: {error}")
+            if error is None:
+                self.lost("the port cancelled a call")
+            else:
+                self.lost(f"{type(error).__name__}: {error}", type(error))
             return None
         return call.result()
 
@@ -293,10 +296,10 @@ class Replay:
         if self.restarting:
             self.wake()
 
-    def lost(self, reason: str) -> None:
-        """The run is no longer ours."""
+    def lost(self, reason: str, cause: type[BaseException] | None = None) -> None:
+        """The run is no longer ours. `cause` is what a call to the port raised."""
         if self._lost is None:
-            self._lost = reason
+            self._lost = Abandoned(reason, cause)
             self.execution.ask_to_stop()
             self.wake()
 

@@ -43,6 +43,8 @@ class Abandoned:
     """The run was taken from its holder. Nothing of it may be recorded any more. `reason` is for the log."""
 
     reason: str = ""
+    cause: type[BaseException] | None = None
+    """What a call to the port raised, if that is how it was learned. Its class alone: an error holds on to its frames."""
 
 
 Outcome = Completed | Failed | AttemptFailed | Suspended | Abandoned

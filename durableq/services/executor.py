@@ -214,7 +214,7 @@ class RunInHand:
             self._hand.ended(self)
             await self._write(outcome)
             written = not isinstance(outcome, Abandoned)
-            taken = isinstance(outcome, Abandoned) and outcome.reason.startswith(Stale.__name__)
+            taken = isinstance(outcome, Abandoned) and outcome.cause is Stale
         except Stale:
             taken = True
         except Exception:

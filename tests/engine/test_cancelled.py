@@ -166,7 +166,7 @@ def test_a_port_that_loses_the_run_sets_it_too() -> None:
         world.port.record = lost  # type: ignore[method-assign]
         return await turn
 
-    assert run_virtual(main()) == Abandoned("ConnectionError: taken")
+    assert run_virtual(main()) == Abandoned("ConnectionError: taken", ConnectionError)
     assert ended.wait(WAIT_S)
     assert seen == [True]
 

@@ -426,7 +426,7 @@ class TestLeaving:
             world.port.record = stale  # type: ignore[method-assign, assignment]
             return await turn
 
-        assert run_virtual(main()) == Abandoned("RuntimeError: STALE")
+        assert run_virtual(main()) == Abandoned("RuntimeError: STALE", RuntimeError)
 
 
 def test_what_the_port_starts_is_no_branch_of_the_run() -> None:
