@@ -112,6 +112,7 @@ KEYS: Final = (
     Key("debounce", "debounce:", "key", "hash", "until its timer fires: the event that is kept"),
     Key("batch", "batch:", "key", "string", "until it is closed: its events"),
     Key("batching", "batching:", "key", "hash", "until the batch is closed: what it will be"),
+    Key("holding", "holding:", "function", "zset", "its debounces and batches that are pending, by when they began"),
     Key("skips", "skips:", "function", "list", "1,000 newest triggers that started nothing, and why"),
     Key("skipped", "skipped:", "app", "hash", "app: how many such, by function and reason"),
     # leases

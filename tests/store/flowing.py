@@ -128,6 +128,11 @@ def _what_is_held_back_has_a_timer(stored: Stored) -> Iterator[str]:
     there = {key for family in ("debounce", "batching") for key, _ in stored.family(family)}
     for key in due - there:
         yield f"29 a timer is for {key}, of which nothing is held back"
+    listed = {(function, member) for function, members in stored.family("holding") for member in members}
+    held = {(v["fn"], f"D {key}") for key, v in stored.family("debounce")}
+    held |= {(v["fn"], f"B {key}") for key, v in stored.family("batching")}
+    for function, member in listed ^ held:
+        yield f"29 holding({function}) and what is held back disagree about {member}"
     for key, _ in stored.family("batch"):
         if not stored.of("batching", key):
             yield f"29 batch {key} has events, and nothing says what it will be"

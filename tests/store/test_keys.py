@@ -68,6 +68,7 @@ EXACT = {
     "debounce": "dq:{shop:0}:debounce:X",
     "batch": "dq:{shop:0}:batch:X",
     "batching": "dq:{shop:0}:batching:X",
+    "holding": "dq:{shop:0}:holding:X",
     "skips": "dq:{shop:0}:skips:X",
     "skipped": "dq:{shop:0}:skipped:X",
     "leases": "dq:{shop:0}:leases",

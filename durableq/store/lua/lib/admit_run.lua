@@ -1,5 +1,5 @@
 -- admit_run(run_of, detail, touched, stage, later): decide whether, and when, a trigger of a function with flow control becomes a run, and create it.
--- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key)
+-- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
 -- include: numbers_of, note_skip, is_paused, has_window, take_window, dress_run, queue_lane, hold_back
 -- run_of: {id, fn, given (false: `input` is there), created, place, due_at_ms, own_place}; detail: `@<size> <priority> <what it needs to be claimed>;<gates of admission><extras>`; stage: 'event' (every
 --   gate), 'direct' (nothing is held back: somebody waits for this very run), 'held' (what was held back, or is asked for again: it has passed the first gates).

@@ -1,5 +1,5 @@
 -- hold_back(run_of, keys, numbers, detail): keep an event for later: the newest of a debounce, or all of a batch. Returns the timer, or nil if neither applies; and the run of a batch that is closed now.
--- keys: debounce(key), batch(key), batching(key), input(id), timers, skips(function), skipped(app)
+-- keys: debounce(key), batch(key), batching(key), holding(function), input(id), timers, skips(function), skipped(app)
 -- include: note_skip, close_batch
 -- `e` of the keys is the event's own time. A debounce fires when no event came for a period, or after its timeout; its numbers are read at each event.
 local function hold_back(run_of, keys, numbers, detail)
@@ -15,6 +15,7 @@ local function hold_back(run_of, keys, numbers, detail)
       redis.call('HSET', debounce(key), 'ts', ts, 'first', string.format('%d', first), 'id', run_of.id, 'fn', run_of.fn, 'place', run_of.place,
         'created', run_of.created, 'due_at_ms', run_of.due_at_ms, 'given', run_of.given, 'detail', detail)
     end
+    if not known[1] then redis.call('ZADD', holding(run_of.fn), now, 'D ' .. key) end
     local due = now + period_ms
     if timeout_ms ~= '0' then due = math.min(due, first + timeout_ms) end
     redis.call('ZADD', timers, due, 'D ' .. key)
@@ -34,6 +35,7 @@ local function hold_back(run_of, keys, numbers, detail)
     redis.call('SET', batch(key), 'B')
     redis.call('HSET', batching(key), 'id', run_of.id, 'fn', run_of.fn, 'created', run_of.created, 'detail', detail)
     redis.call('ZADD', timers, now + wait_ms, 'B ' .. key)
+    redis.call('ZADD', holding(run_of.fn), now, 'B ' .. key)
   end
   redis.call('APPEND', batch(key), framed)
   redis.call('HSET', batching(key), 'count', count + 1, 'bytes', bytes + #framed, 'place', run_of.place)

@@ -1,5 +1,5 @@
 -- new_run(id, fn, given, extras, touched, stage): create a run that no entry of the stream starts, ready at once. Returns 'created', 'there', or why not.
--- keys: meta, run(id), input(id), ready(function), timers, timer_bell, listens(id), heard(event), names, echoes, idle, waits(bucket), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key)
+-- keys: meta, run(id), input(id), ready(function), timers, timer_bell, listens(id), heard(event), names, echoes, idle, waits(bucket), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
 -- include: dress_run, ring_timers
 -- rarely: admit_run, is_paused, note_skip
 -- stage: as admit_run has it; 'direct' if there is none. It sees events from where the cursor is. The caller adds what links it to others, and calls offer().
