@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from durableq.connections import Connections, Door
 from durableq.handles import RunHandle
@@ -22,6 +22,7 @@ from durableq.model.routing import RoutingTable
 from durableq.model.run import State
 from durableq.services.answers import LEAST_LOOK_S, Turn, run_not_found
 from durableq.services.cancelling import Cancellation, cancel, check_there, runs_given
+from durableq.services.pausing import check_mode, function_named, pause
 from durableq.services.sender import PATIENCE_S, Prepared, send
 from durableq.services.signalling import give, prepare_signal
 from durableq.services.starting import full_id_of, prepare
@@ -30,6 +31,7 @@ from durableq.store.calls import Calls
 from durableq.store.crons import Crons
 from durableq.store.ends import Ended, Ends
 from durableq.store.events import Events
+from durableq.store.flow import RESUME, Flow
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.store.waits import Waits
@@ -148,11 +150,34 @@ class Client:
         opened, left_s = await self._connections.within(PATIENCE_S)
         return await give(opened.calls, prepared, left_s)
 
+    async def pause(self, function: Function[Any] | str, *, new: Literal["wait", "skip"] = "wait") -> bool:
+        """Have no run of a function claimed any more, until `resume`. Returns whether that changed something.
+
+        What is queued stays so, in its order. A run that executes goes on to the end of its turn; one that sleeps or waits
+        is queued when it wakes. Times go on: `timeouts`, waits, and the `timeout` of who invoked it.
+
+        Args:
+            function: The function, or its full id, `app/function`.
+            new: What becomes of what would start it meanwhile, events, ticks, invokes and reruns alike: "wait" queues it,
+                "skip" leaves it out, with a record of that. Of one that is paused the other way, this is changed.
+
+        Raises:
+            ConfigError: This is no function's id, or `new` is neither of the two.
+            FunctionNotFound: No such function is registered in the namespace. The message has the nearest, if one is near.
+            RedisUnavailable: Redis did not answer within 2 s. To ask again is safe.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        return await self._pause(function, check_mode(new))
+
+    async def resume(self, function: Function[Any] | str) -> bool:
+        """Let a paused function go on, with what was queued first. Returns whether it was paused. Raises as `pause`."""
+        return await self._pause(function, RESUME)
+
     async def functions(self) -> list[FunctionView]:
         """Every function registered in the namespace, with its triggers, queue, workers and faults."""
         calls = await self._calls(READ_PATIENCE_S)
         async with patience():
-            return await function_views(Registry(calls), Reads(calls), Crons(calls))
+            return await function_views(Registry(calls), Reads(calls), Crons(calls), Flow(calls))
 
     async def _registered(self) -> list[str]:
         """Full ids of the functions that may be invoked."""
@@ -180,6 +205,12 @@ class Client:
             raise InvokeError(str(error), start.run_id, maybe_started=False) from error
         await opened.starter.start(start, left_s)
         return RunHandle(self, start.run_id, returns)
+
+    async def _pause(self, function: object, mode: str, app: str = "") -> bool:
+        """`mode` "" resumes. `app` is the one that a short id belongs to."""
+        full_id = function_named("pause" if mode else "resume", function, app)
+        opened, left_s = await self._connections.within(PATIENCE_S)
+        return await pause(opened.calls, full_id, mode, left_s)
 
     async def _cancel(self, runs: Sequence[str], why: str) -> tuple[list[Cancellation], str]:
         """What became of them, those that are not there among them, and the namespace."""

@@ -12,13 +12,15 @@ import os
 from collections.abc import Coroutine, Iterable, Sequence
 from threading import Event as Signal
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from durableq.handles import SyncRunHandle
 from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.services.cancelling import Cancellation
+from durableq.services.pausing import check_mode
 from durableq.services.views import FunctionView, RunView
+from durableq.store.flow import RESUME
 from durableq.words.errors import RedisUnavailable, SyncInLoop
 
 if TYPE_CHECKING:
@@ -147,6 +149,14 @@ class SyncClient:
     def send_signal(self, signal: str, data: Any = None) -> str | None:
         """As `Client.send_signal`."""
         return self._portal.run("client.send_signal(…)", self._client.send_signal(signal, data))
+
+    def pause(self, function: Function[Any] | str, *, new: Literal["wait", "skip"] = "wait") -> bool:
+        """As `Client.pause`; of an app also by short id."""
+        return self._portal.run("client.pause(…)", self._client._pause(function, check_mode(new), self._app))
+
+    def resume(self, function: Function[Any] | str) -> bool:
+        """As `Client.resume`; of an app also by short id."""
+        return self._portal.run("client.resume(…)", self._client._pause(function, RESUME, self._app))
 
     def close(self) -> None:
         """Close the connection that blocking calls use. A later call opens another."""

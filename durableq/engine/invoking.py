@@ -83,7 +83,7 @@ async def invoke(replay: Replay, key: str, step_id: str, wanted: Wanted) -> Any:
             "it goes on by itself"
         )
     if memo.kind is MemoKind.ERROR:
-        raise Failure.decode(memo.blob).to_step_error(step_id)
+        raise Failure.decode(memo.blob).to_step_error(step_id, key)
     if not memo.blob:
         return None
     return decode_typed(memo.blob, wanted.result_type, what=f"{_OP} {step_id!r}: the result of {wanted.function}")

@@ -79,7 +79,7 @@ async def perform(replay: Replay, call: StepCall) -> Any:
         conductor.withdrawn(ask)
         raise
     if memo.kind is MemoKind.ERROR:
-        raise Failure.decode(memo.blob).to_step_error(call.step_id)
+        raise Failure.decode(memo.blob).to_step_error(call.step_id, ask.key)
     return value_of(memo, call.fn, call.options) if fresh is None else fresh.value
 
 

@@ -55,7 +55,7 @@ async def wait_for_signal(replay: Replay, key: str, step_id: str, wanted: Wanted
     if memo.kind is MemoKind.TIMED_OUT:
         return None
     if memo.kind is MemoKind.ERROR:
-        raise Failure.decode(memo.blob).to_step_error(step_id)
+        raise Failure.decode(memo.blob).to_step_error(step_id, key)
     what = f"{_OP} {step_id!r}: data"
     return Signal(signal, decode_typed(memo.blob, wanted.data_type, what=what) if memo.blob else None)
 

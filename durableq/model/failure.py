@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from durableq.model.hints import hint_of
@@ -15,6 +15,7 @@ from durableq.words.errors import CodecError, StepError, class_path
 MESSAGE_MAX = 8 * 1024
 NAME_MAX = 256
 _CLASSES_MAX = 32
+_LOOKED_AT_MAX = 1000
 _TEXT = b"T"
 
 
@@ -30,6 +31,8 @@ class Failure:
     """The user's own frames, the error, and what it was raised from; at most 32 KB."""
     classes: tuple[str, ...]
     """`module.QualName` of the class and its bases up to BaseException, which `StepError.matches` looks through."""
+    steps: tuple[str, ...] = field(default=(), compare=False)
+    """The keys of the steps whose recorded errors came to this one: to go on from there, a rerun leaves those out."""
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
@@ -40,14 +43,17 @@ class Failure:
         if isinstance(error, StepError):
             name, message, stack = str(error.name), str(error.message), str(error.stack)
             classes = tuple(cut(str(path), NAME_MAX) for path in error.classes[:_CLASSES_MAX])
-            return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), cut(stack, STACK_MAX), classes)
+            return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), cut(stack, STACK_MAX), classes, failed_steps(error))
         kind = type(error)
         classes = tuple(cut(class_path(base), NAME_MAX) for base in kind.__mro__ if issubclass(base, BaseException))
-        return cls(cut(kind.__qualname__, NAME_MAX), _message(error), stack_of(error), classes[:_CLASSES_MAX])
+        name = cut(kind.__qualname__, NAME_MAX)
+        return cls(name, _message(error), stack_of(error), classes[:_CLASSES_MAX], failed_steps(error))
 
-    def to_step_error(self, step: str) -> StepError:
-        """The error that the step's call raises in user code. `step` is the step's id."""
-        return StepError(self.name, self.message, self.stack, step=step, classes=self.classes)
+    def to_step_error(self, step: str, key: str = "") -> StepError:
+        """The error that the step's call raises in user code. `step` is the step's id, `key` where it is recorded."""
+        error = StepError(self.name, self.message, self.stack, step=step, classes=self.classes)
+        error._key = key
+        return error
 
     def to_map(self) -> dict[str, Any]:
         """As stored, and as `error` in system events."""
@@ -57,13 +63,14 @@ class Failure:
     def from_map(cls, stored: Mapping[str, Any]) -> Failure:
         """What `to_map` gave. Raises CodecError for a map that it did not give."""
         name, message, stack, classes = (stored.get(key) for key in ("name", "message", "stack", "classes"))
+        steps = stored.get("steps")  # releases before had none
         if isinstance(name, str) and isinstance(message, str) and isinstance(stack, str) and isinstance(classes, list):
-            return cls(name, message, stack, tuple(map(str, classes)))
+            return cls(name, message, stack, tuple(map(str, classes)), tuple(map(str, steps)) if isinstance(steps, list) else ())
         raise CodecError("stored failure is damaged: it lacks name, message, stack or classes")
 
     def encode(self) -> bytes:
         """As bytes."""
-        return encode(self.to_map(), what="failure")
+        return encode({**self.to_map(), "steps": list(self.steps)} if self.steps else self.to_map(), what="failure")
 
     @classmethod
     def decode(cls, blob: bytes) -> Failure:
@@ -85,6 +92,22 @@ class Failure:
         else:
             classes = (cut(name, NAME_MAX),)
         return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), "", classes)
+
+
+def failed_steps(error: BaseException) -> tuple[str, ...]:
+    """The keys of the steps whose errors this is, holds as a group, or was raised `from`. What was caught before is none."""
+    found: dict[str, None] = {}
+    pending: list[BaseException | None] = [error]
+    for _ in range(_LOOKED_AT_MAX):
+        one = pending.pop() if pending else None
+        if isinstance(one, StepError):
+            found[str(getattr(one, "_key", ""))] = None
+        elif isinstance(one, BaseExceptionGroup):
+            pending += reversed(one.exceptions)
+        elif one is not None:
+            pending.append(vars(BaseException)["__cause__"].__get__(one))  # a class may have one of its own
+    found.pop("", None)
+    return tuple(found)
 
 
 def _message(error: BaseException) -> str:

@@ -22,7 +22,9 @@ from durableq.services.awaited import (
     with_status,
 )
 from durableq.services.notes import Note
+from durableq.services.pausing import paused_functions
 from durableq.store.crons import CronRow, Crons
+from durableq.store.flow import Flow
 from durableq.store.reads import Reads, RunDetails, RunRow
 from durableq.store.registry import Registry
 from durableq.words import codec
@@ -85,6 +87,8 @@ class RunView:
     """The run that invoked it; "" for none."""
     on_failure: str = ""
     """The run of its function's on_failure, when one run was asked for; "" for none."""
+    rerun_of: str = ""
+    """The run whose work it does again; "" for none."""
 
     @property
     def waiting_for(self) -> tuple[StepView, ...]:
@@ -143,6 +147,9 @@ class FunctionView:
     """timeouts.finish; 0: none."""
     on_failure: str = ""
     """The full id of the function that a failed run of it starts; "" for none."""
+    paused: str = ""
+    """`wait` (what is triggered meanwhile is queued) or `skip` (it is left out); "" while it is not paused."""
+    paused_at_ms: int = 0
 
 
 CHILDREN_MAX: Final = 1000
@@ -198,6 +205,7 @@ def _view(row: RunRow, **more: Any) -> RunView:
         row.due_at_ms,
         row.deaths,
         parent=row.parent,
+        rerun_of=row.rerun_of,
         **more,
     )
 
@@ -280,12 +288,13 @@ def _value(blob: bytes) -> Any:
 RETIRED: Final[dict[str, Any]] = {"name": "(retired)", "triggers": [], "retries": 0}
 
 
-async def function_views(registry: Registry, reads: Reads, crons: Crons) -> list[FunctionView]:
+async def function_views(registry: Registry, reads: Reads, crons: Crons, flow: Flow) -> list[FunctionView]:
     """Every function of a namespace."""
     _, declarations = await registry.read()
     ticking = [(row.function, _cron(row)) for row in await crons.listed()]
     faults = await registry.faults()
     leases = await reads.leases()
+    pauses = await paused_functions(flow, declarations)
     found = []
     for full_id in sorted({*declarations, *await reads.functions_with_runs()}):
         # A function that was retired may still have queued runs, which somebody must be able to see.
@@ -314,6 +323,7 @@ async def function_views(registry: Registry, reads: Reads, crons: Crons) -> list
                 int(timeouts.get("start_ms") or 0),
                 int(timeouts.get("finish_ms") or 0),
                 after_failure if after_failure in declarations else "",
+                *pauses.get(full_id, ("", 0)),
             )
         )
     return found

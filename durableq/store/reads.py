@@ -17,7 +17,7 @@ from durableq.store.calls import Calls
 from durableq.store.records import HistoryEntry
 from durableq.words.ids import run_created_at_ms
 
-_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u")
+_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u", "v")
 
 
 class RunRow(NamedTuple):
@@ -39,6 +39,8 @@ class RunRow(NamedTuple):
     """What it is counted with, from its first claim on."""
     parent: str = ""
     """The run that invoked it; "" for none."""
+    rerun_of: str = ""
+    """The run whose work it does again; "" for none."""
 
 
 class RunDetails(NamedTuple):
@@ -231,7 +233,7 @@ def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
 def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
     if fields[0] is None:
         return None
-    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size, parent = (
+    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size, parent, source = (
         "" if value is None else value.decode() for value in fields
     )
     return RunRow(
@@ -249,6 +251,7 @@ def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
         int(results or 0),
         int(size or 0),
         parent.partition(" ")[0],
+        source,
     )
 
 

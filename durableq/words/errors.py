@@ -134,6 +134,7 @@ class StepError(DurableqError):
         self.message = message
         self.stack = stack
         self.step = step
+        self._key = ""  # where the error is recorded, of one that was
         self.classes = tuple(classes) or (name,)
         super().__init__(f"{name}: {message}" if message else name)
 

@@ -188,7 +188,7 @@ async def test_a_function_shows_what_ends_its_runs(shard: Shard) -> None:
     await shard.registry.register_app("a", "r2", functions)
     held = await shard.claimed()
     await shard.cancels.cancel_runs([held.run], "why")
-    view, after = await function_views(shard.registry, shard.reads, shard.crons)
+    view, after = await function_views(shard.registry, shard.reads, shard.crons, shard.flow)
     assert view.cancel_on == ("order/cancelled if async.data.ok within 1h", "x")
     assert (view.start_within_ms, view.finish_within_ms, view.cancelled) == (5000, 0, 1)
     assert (view.on_failure, after.on_failure) == ("a/f:on-failure", "")
