@@ -22,7 +22,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
        p parent, s silent, i silent about invokes,
        t timeouts, w watchers, c slots or a lock
     u  parent: run and step key                      invoke
-    y  due time of a delayed start                   route
+    y  may begin, ms: a delayed start, one held back  route, fire
     j  place, priority, gates: what a claim needs    route, claim
     h  slots that it has                             claim, suspend, retry, finish, release, free, cancel
     z  the key of its singleton                      route

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from durableq.model.event.batch import each_given, is_batch
 from durableq.model.flow import with_gates
 from durableq.store.events import Decision
 from durableq.store.flow import SKIP
@@ -26,8 +27,11 @@ async def inputs(shard: Shard, function: str = "a/f") -> list[bytes]:
     return [stored.of("input", run) for _, run in runs]
 
 
-def batch_of(*blobs: bytes) -> bytes:
-    return b"B" + b"".join(b"%d %s" % (len(blob), blob) for blob in blobs)
+async def batches(shard: Shard) -> list[list[bytes]]:
+    """The events of each batch that is a run, oldest first."""
+    given = await inputs(shard)
+    assert all(map(is_batch, given))
+    return [[event.blob for event in each_given(one, 0)] for one in given]
 
 
 async def test_a_debounce_fires_once_with_the_newest_event_by_ts(shard: Shard) -> None:
@@ -106,10 +110,10 @@ async def test_a_batch_is_closed_when_it_is_full(shard: Shard) -> None:
     await deploy(shard, f=" b=3/60000 ")
     for number in range(7):
         await sent_with(shard, b"e%d" % number, "b=a/f:k")
-    assert await inputs(shard) == [batch_of(b"e0", b"e1", b"e2"), batch_of(b"e3", b"e4", b"e5")]
+    assert await batches(shard) == [[b"e0", b"e1", b"e2"], [b"e3", b"e4", b"e5"]]
     shard.advance(60_000)
     await fire(shard)
-    assert (await inputs(shard))[2] == batch_of(b"e6")
+    assert (await batches(shard))[2] == [b"e6"]
 
 
 async def test_a_batch_is_closed_by_its_time_and_sees_only_what_comes_after(shard: Shard) -> None:
@@ -120,7 +124,7 @@ async def test_a_batch_is_closed_by_its_time_and_sees_only_what_comes_after(shar
     assert await inputs(shard) == []
     shard.advance(1)
     await fire(shard)
-    assert await inputs(shard) == [batch_of(b"one", b"two")]
+    assert await batches(shard) == [[b"one", b"two"]]
     stored = await shard.stored()
     v = stored.of("run", first)
     assert v["p"] == stored.of("meta")["routed_upto"]
@@ -141,13 +145,26 @@ async def test_a_batch_is_closed_before_it_has_10_mib(shard: Shard) -> None:
     assert [len(one) // 3_000_000 for one in both] == [3, 2]
 
 
+async def test_each_event_of_a_batch_has_the_time_at_which_it_was_accepted(shard: Shard) -> None:
+    await deploy(shard, f=" b=9/5000 ")
+    times = []
+    for _ in range(3):
+        await sent_with(shard, b"one", "b=a/f:k")
+        times.append((await shard.stored()).of("meta")["routed_upto"].partition("-")[0])
+        shard.advance(700)
+    shard.advance(5000)
+    await fire(shard)
+    (given,) = await inputs(shard)
+    assert [event.entry for event in each_given(given, 0)] == [f"{time}-0" for time in times]
+
+
 async def test_a_batch_of_a_paused_function_is_not_lost(shard: Shard) -> None:
     await deploy(shard, f=" b=100/5000 ")
     await sent_with(shard, b"one", "b=a/f:k")
     await shard.flow.pause_functions(["a/f"], SKIP)
     shard.advance(5000)
     await fire(shard)
-    assert await inputs(shard) == [batch_of(b"one")]
+    assert await batches(shard) == [[b"one"]]
 
 
 async def test_a_smaller_batch_is_met_with_the_next_event(shard: Shard) -> None:
@@ -156,7 +173,7 @@ async def test_a_smaller_batch_is_met_with_the_next_event(shard: Shard) -> None:
         await sent_with(shard, blob, "b=a/f:k")
     await deploy(shard, f=" b=2/5000 ")
     await sent_with(shard, b"4", "b=a/f:k")
-    assert await inputs(shard) == [batch_of(b"1", b"2", b"3", b"4")]
+    assert await batches(shard) == [[b"1", b"2", b"3", b"4"]]
 
 
 @pytest.mark.parametrize("gates", ["d=a/f:k e=1", "b=a/f:k"])
@@ -174,7 +191,7 @@ async def test_routing_again_holds_nothing_back_twice(shard: Shard, gates: str) 
         await route()
     shard.advance(1000)
     await fire(shard)
-    assert await inputs(shard) in ([EVENT], [batch_of(EVENT)])
+    assert await (batches(shard) if gates[0] == "b" else inputs(shard)) in ([EVENT], [[EVENT]])
 
 
 @pytest.mark.parametrize("gates", ["d=a/f:k e=1", "b=a/f:k"])
@@ -187,3 +204,19 @@ async def test_what_is_held_back_fires_after_the_option_is_removed(shard: Shard,
     shard.advance(1000)
     await fire(shard)
     assert len(await inputs(shard)) == 2
+
+
+@pytest.mark.parametrize("numbers", [" d=10000/0 ", " b=9/10000 "])
+async def test_what_is_held_back_has_its_whole_time_to_begin(shard: Shard, numbers: str) -> None:
+    timeouts = {"f": b"", "g": b"", "f !": b"5000 0"}
+    await shard.registry.register_app("a", "r1", timeouts, {"f": numbers})
+    gates = f"{numbers[1]}=a/f:k" + (" e=1" if numbers[1] == "d" else "")
+    (run,) = await triggered(shard, gates, extras=b"- 5000 ")
+    shard.advance(10_000)
+    await fire(shard)
+    shard.advance(4_999)
+    await fire(shard)
+    assert await states(shard, [run]) == "q"
+    shard.advance(1)
+    await fire(shard)
+    assert await states(shard, [run]) == "x"

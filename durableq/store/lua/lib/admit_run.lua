@@ -3,7 +3,7 @@
 -- include: numbers_of, note_skip, is_paused, has_window, take_window, dress_run, queue_lane, hold_back
 -- run_of: {id, fn, given (false: `input` is there), created, place, due_at_ms, own_place}; detail: `@<size> <priority> <what it needs to be claimed>;<gates of admission><extras>`; stage: 'event' (every
 --   gate), 'direct' (nothing is held back: somebody waits for this very run), 'held' (what was held back, or is asked for again: it has passed the first gates).
--- Returns 'created', 'there', 'held', or the reason why not; and the time of a new timer, or nil. All gates are looked at before any token is taken (decision 012).
+-- Returns 'created', 'there', 'held', or why not, as `reason key other`; and the time of a new timer, or nil. All gates are looked at before any token is taken (decision 012).
 -- later: collects what is to be queued, for the caller to do at once (queue_later); nil: it is queued here.
 local any_paused
 local function pass_gates(run_of, first, detail, stage, admit_closed)
@@ -14,7 +14,7 @@ local function pass_gates(run_of, first, detail, stage, admit_closed)
   local function left_out(reason, key, other)
     note_skip(fn, run_of.place, reason, key, other)
     if not run_of.given then redis.call('UNLINK', input(id)) end
-    return reason
+    return reason .. ' ' .. key .. ' ' .. (other or '-')
   end
 
   local once_ms = fresh and keys.i and tonumber(string.match(numbers, ' i=(%d+) '))
@@ -98,9 +98,12 @@ local function admit_run(run_of, detail, touched, stage, later)
   else
     queue_lane(id, fn, j, touched)
   end
+  -- What was held back could not begin before now; its timeouts count from here.
+  local held_back = stage == 'held' and tonumber(run_of.created) < now
+  if held_back and not delayed then redis.call('HSET', run(id), 'y', now_text) end
   if extras ~= '' then
     local flags, rest = string.match(extras, '^(%S+)(.*)$')
-    local begin_by = dress_run(id, (flags == '-' and 'c' or flags .. 'c') .. rest, run_of.place, math.max(due_at_ms, tonumber(run_of.created)))
+    local begin_by = dress_run(id, (flags == '-' and 'c' or flags .. 'c') .. rest, run_of.place, math.max(due_at_ms, held_back and now or tonumber(run_of.created)))
     if begin_by then earliest = math.min(earliest or begin_by, begin_by) end
   end
   return 'created', earliest
