@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from durableq.handles import RunHandle, SyncRunHandle
     from durableq.model.backoff import Backoff
     from durableq.model.cancelling import CancelOn, Timeouts
+    from durableq.model.collecting import Batch, Debounce
+    from durableq.model.concurrency import Concurrency
     from durableq.model.event import Event
     from durableq.model.function import Function
     from durableq.model.limits import Limits
+    from durableq.model.pacing import RateLimit, Throttle
     from durableq.model.signal import Signal
+    from durableq.model.singleton import Singleton
     from durableq.model.trigger import CronTrigger, EventTrigger
     from durableq.words.errors import (
         CodecError,
@@ -56,12 +60,15 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "Backoff",
+    "Batch",
     "CancelOn",
     "Client",
     "CodecError",
+    "Concurrency",
     "ConfigError",
     "Context",
     "CronTrigger",
+    "Debounce",
     "DurableqError",
     "Event",
     "EventError",
@@ -76,6 +83,7 @@ __all__ = [
     "NestedStep",
     "NonRetriableError",
     "QueueFull",
+    "RateLimit",
     "RedisRefused",
     "RedisUnavailable",
     "ResultTimeout",
@@ -88,12 +96,14 @@ __all__ = [
     "SendError",
     "Signal",
     "SignalTaken",
+    "Singleton",
     "StateLost",
     "StepError",
     "StepTimeout",
     "SyncContext",
     "SyncInLoop",
     "SyncRunHandle",
+    "Throttle",
     "Timeouts",
     "UnknownSchema",
     "WorkerCrashed",
@@ -102,18 +112,24 @@ __all__ = [
 _HOMES: Final = {
     "App": "app",
     "Backoff": "model.backoff",
+    "Batch": "model.collecting",
     "CancelOn": "model.cancelling",
     "Client": "client",
+    "Concurrency": "model.concurrency",
     "Context": "engine.context",
     "CronTrigger": "model.trigger",
+    "Debounce": "model.collecting",
     "Event": "model.event",
     "EventTrigger": "model.trigger",
     "Function": "model.function",
     "Limits": "model.limits",
+    "RateLimit": "model.pacing",
     "RunHandle": "handles",
     "Signal": "model.signal",
+    "Singleton": "model.singleton",
     "SyncContext": "engine.sync",
     "SyncRunHandle": "handles",
+    "Throttle": "model.pacing",
     "Timeouts": "model.cancelling",
 }
 """The module of each public name; of those not listed, the errors, `words.errors`."""

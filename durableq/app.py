@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from durableq.client import Client
 from durableq.engine.context import Context
@@ -13,11 +13,15 @@ from durableq.engine.sync import SyncContext
 from durableq.handles import RunHandle
 from durableq.model.backoff import Backoff
 from durableq.model.cancelling import CancelOn, Timeouts
+from durableq.model.collecting import Batch, Debounce
+from durableq.model.concurrency import Concurrency
 from durableq.model.config import Place
 from durableq.model.event import Event
 from durableq.model.function import ON_FAILURE, Function, Options, check_options, failed_trigger
 from durableq.model.limits import Limits
+from durableq.model.pacing import RateLimit, Throttle
 from durableq.model.retry import DEFAULT_RETRIES
+from durableq.model.singleton import Singleton
 from durableq.model.trigger import Trigger
 from durableq.services.cancelling import Cancellation
 from durableq.sync import SyncClient
@@ -108,6 +112,14 @@ class App:
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         timeouts: Timeouts | None = None,
         on_failure: Callable[[Context[Any]], Any] | Callable[[SyncContext[Any]], Any] | None = None,
+        concurrency: int | Concurrency | Sequence[int | Concurrency] | None = None,
+        throttle: Throttle | None = None,
+        rate_limit: RateLimit | None = None,
+        debounce: Debounce | None = None,
+        batch: Batch | None = None,
+        priority: str | None = None,
+        singleton: Singleton | Literal["skip", "cancel"] | None = None,
+        idempotency: str | None = None,
         name: str | None = None,
     ) -> Declare:
         """Declare a function: `@app.function("process-order", triggers=[EventTrigger("order/created")])`.
@@ -123,12 +135,39 @@ class App:
             on_failure: What is executed when a run has failed for good: a `def` or `async def` function of a context, whose
                 event is `durableq/function.failed`. It is a function of its own, `<id>:on-failure`, with runs, steps and
                 retries of its own. A run that was cancelled has not failed.
+            concurrency: How many runs execute at once: a number, a `Concurrency`, or several.
+            throttle: The pace at which runs start; what is too much waits.
+            rate_limit: How many runs start in a period; what is too much is dropped, visibly.
+            debounce: One run once no event has come for a while, with the newest.
+            batch: One run for several events.
+            priority: An expression over the event that comes to a number of seconds, -600 to 600, by which a run is taken
+                earlier than those of the same function that were queued with it. What is no number counts as 0.
+            singleton: One run at a time: what comes meanwhile is skipped, or takes its place. "skip" is `Singleton("skip")`.
+            idempotency: An expression over the event that comes to a key: of the events with the same key within 24 h only
+                the first starts a run. One for which it comes to nothing, or to `false`, starts its run.
             name: For people; the id by default.
 
         Raises:
             ConfigError: An option breaks a rule; the message names the option, the rule and the value.
         """
-        options = check_options(id, triggers, retries, backoff, name, cancel_on, timeouts, on_failure)
+        options = check_options(
+            id,
+            triggers,
+            retries,
+            backoff,
+            name,
+            cancel_on,
+            timeouts,
+            on_failure,
+            concurrency=concurrency,
+            throttle=throttle,
+            rate_limit=rate_limit,
+            debounce=debounce,
+            batch=batch,
+            priority=priority,
+            singleton=singleton,
+            idempotency=idempotency,
+        )
         if on_failure is not None:
             event_type_of(on_failure, f"function {options.id!r}: on_failure")
         return Declare(self, options)
@@ -228,6 +267,7 @@ class App:
             event_type=event_type_of(handler, where),
             cancel_on=options.cancel_on,
             timeouts=options.timeouts,
+            flow=options.flow,
         )
 
 

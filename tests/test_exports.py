@@ -14,11 +14,11 @@ import durableq
 
 NAMES = sorted(
     """
-App Backoff CancelOn Client CodecError ConfigError Context CronTrigger DurableqError Event EventError EventTrigger
-ExpressionError Function FunctionNotFound InvokeError InvokeTimeout LimitExceeded Limits NestedStep NonRetriableError
-QueueFull RedisRefused RedisUnavailable ResultTimeout RetryAfterError RunCancelled RunFailed RunHandle RunNotFound RunSkipped
-SendError Signal SignalTaken StateLost StepError StepTimeout SyncContext SyncInLoop SyncRunHandle Timeouts
-UnknownSchema WorkerCrashed
+App Backoff Batch CancelOn Client CodecError Concurrency ConfigError Context CronTrigger Debounce DurableqError Event
+EventError EventTrigger ExpressionError Function FunctionNotFound InvokeError InvokeTimeout LimitExceeded Limits
+NestedStep NonRetriableError QueueFull RateLimit RedisRefused RedisUnavailable ResultTimeout RetryAfterError
+RunCancelled RunFailed RunHandle RunNotFound RunSkipped SendError Signal SignalTaken Singleton StateLost StepError
+StepTimeout SyncContext SyncInLoop SyncRunHandle Throttle Timeouts UnknownSchema WorkerCrashed
 """.split()  # noqa: SIM905
 )
 

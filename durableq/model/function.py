@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from durableq.model.backoff import Backoff
 from durableq.model.cancelling import CancelOn, Timeouts, check_cancel_on, check_timeouts
+from durableq.model.flow_options import NO_FLOW, FlowOptions, check_flow
 from durableq.model.limits import Limits
 from durableq.model.reading import check_fields
 from durableq.model.retry import DEFAULT_RETRIES, check_retries
@@ -48,6 +49,7 @@ class Function(Generic[R]):
     """T of `Context[T]`, by which the event's data is validated; None for plain dicts."""
     cancel_on: tuple[CancelOn, ...] = ()
     timeouts: Timeouts | None = None
+    flow: FlowOptions = NO_FLOW
 
     @property
     def full_id(self) -> str:
@@ -74,6 +76,7 @@ class Function(Generic[R]):
             declared["cancel_on"] = [one.to_map() for one in self.cancel_on]
         if self.timeouts is not None:
             declared["timeouts"] = self.timeouts.to_map()
+        declared.update(self.flow.to_map())
         return codec.encode(declared, what=f"function {self.full_id}")
 
 
@@ -88,6 +91,7 @@ class Options(NamedTuple):
     cancel_on: tuple[CancelOn, ...] = ()
     timeouts: Timeouts | None = None
     on_failure: Callable[..., Any] | None = None
+    flow: FlowOptions = NO_FLOW
 
 
 def check_options(
@@ -99,8 +103,9 @@ def check_options(
     cancel_on: object = (),
     timeouts: object = None,
     on_failure: object = None,
+    **flow: object,
 ) -> Options:
-    """Validate a declaration. Raises ConfigError naming the option, the rule and the value."""
+    """Validate a declaration; `flow` as for `check_flow`. Raises ConfigError naming the option, the rule and the value."""
     checked_id = check_id("function id", function_id)
     where = f"function {checked_id!r}"
     if backoff is not None and not isinstance(backoff, Backoff):
@@ -116,6 +121,7 @@ def check_options(
         check_cancel_on(where, cancel_on),
         check_timeouts(where, timeouts),
         _check_on_failure(where, on_failure),
+        check_flow(where, **flow),
     )
 
 

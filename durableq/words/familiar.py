@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from durableq.words.errors import ConfigError
-from durableq.words.theirs import MODULE, TABLE, Ours, sentence
+from durableq.words.theirs import MODULE, TABLE, VALUES, Ours, sentence
 
 C = TypeVar("C", bound=type)
 
@@ -62,6 +62,12 @@ def refuse_of_module(name: str) -> None:
     """Raise ConfigError if `inngest` has this name and `durableq` has another."""
     if name in MODULE:
         raise ConfigError(sentence("durableq", name, MODULE[name]))
+
+
+def refuse_value(what: str, given: object) -> None:
+    """Raise ConfigError if this option has this value in inngest-py, and another here."""
+    if isinstance(given, str) and given in VALUES[what]:
+        raise ConfigError(sentence(what, repr(given), VALUES[what][given]))
 
 
 class _Theirs:

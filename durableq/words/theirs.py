@@ -46,7 +46,6 @@ def sentence(where: str, name: str, ours: Ours) -> str:
     return f"{where}: {name} is inngest-py's, and this version of durableq has no such thing: {ours.remark}. See {PAGE}"
 
 
-_NO_FLOW: Final = absent("flow control is not there yet")
 _NO_MIDDLEWARE: Final = absent("there is no middleware yet; wrap the function or the step's body in a decorator")
 _NO_KEYS: Final = Ours(
     "redis_url", "nothing is signed, and whoever reaches Redis may send: dq.App('shop', redis_url='redis://…')"
@@ -145,19 +144,12 @@ TABLE: Final[Mapping[str, Names]] = {
             "function": {
                 "fn_id": Ours("the first argument, id", "@app.function('process-order', triggers=[…])"),
                 "trigger": Ours("triggers", "triggers=[dq.EventTrigger('order/created')]"),
-                "batch_events": _NO_FLOW,
+                "batch_events": Ours("batch", "batch=dq.Batch(100, timeout='5s')"),
                 "cancel": Ours(
                     "cancel_on", "cancel_on=[dq.CancelOn('order/cancelled', if_='event.data.id == async.data.id')]"
                 ),
-                "concurrency": _NO_FLOW,
-                "debounce": _NO_FLOW,
-                "idempotency": _NO_FLOW,
                 "middleware": _NO_MIDDLEWARE,
                 "output_type": Ours("the return annotation", "async def process_order(ctx: dq.Context) -> Receipt: …"),
-                "priority": _NO_FLOW,
-                "rate_limit": _NO_FLOW,
-                "singleton": _NO_FLOW,
-                "throttle": _NO_FLOW,
             },
             "send": _SKIP,
             "send_sync": _SKIP,
@@ -194,6 +186,16 @@ TABLE: Final[Mapping[str, Names]] = {
     "CancelOn": Names(
         "CancelOn",
         {"__init__": {"if_exp": Ours("if_", "dq.CancelOn('order/cancelled', if_='event.data.id == async.data.id')")}},
+        {},
+    ),
+    "Batch": Names(
+        "Batch",
+        {
+            "__init__": {
+                "max_size": Ours("the first argument, size", "dq.Batch(100, timeout='5s')"),
+                "if_exp": Ours("if_", "dq.Batch(100, timeout='5s', if_='event.data.total < 100')"),
+            }
+        },
         {},
     ),
     "Event": Names(
@@ -233,13 +235,7 @@ MODULE: Final[Mapping[str, Ours]] = {
     "ParallelMode": Ours(
         "asyncio.gather and asyncio.wait", "asyncio.wait(…, return_when=asyncio.FIRST_COMPLETED) is a race"
     ),
-    "Batch": _NO_FLOW,
-    "Concurrency": _NO_FLOW,
-    "Debounce": _NO_FLOW,
-    "Priority": _NO_FLOW,
-    "RateLimit": _NO_FLOW,
-    "Singleton": _NO_FLOW,
-    "Throttle": _NO_FLOW,
+    "Priority": Ours("an expression", "priority=\"event.data.plan == 'pro' ? 120 : 0\""),
     "Middleware": _NO_MIDDLEWARE,
     "MiddlewareSync": _NO_MIDDLEWARE,
     "TransformOutputResult": _NO_MIDDLEWARE,
@@ -260,3 +256,12 @@ MODULE: Final[Mapping[str, Ours]] = {
     ),
 }
 """Names of the module itself."""
+
+VALUES: Final[Mapping[str, Mapping[str, Ours]]] = {
+    "Concurrency scope": {
+        "fn": Ours("'function'", "dq.Concurrency(10, scope='function'), which is the default"),
+        "env": Ours("'namespace'", "dq.Concurrency(10, key=\"'openai'\", scope='namespace')"),
+        "account": Ours("'namespace', the widest", "dq.Concurrency(10, key=\"'openai'\", scope='namespace')"),
+    },
+}
+"""Values of theirs for options that have the same name, by class and option."""

@@ -26,10 +26,11 @@ def _rows(where: str, **kinds: str) -> list[Name]:
 NAMES: Final = [
     *_rows(
         "inngest",
-        same="Context Event Function NonRetriableError RetryAfterError StepError Timeouts",
-        module="""Batch Cancel Concurrency ContextSync Debounce Inngest JSON Middleware MiddlewareSync ParallelMode Priority
-            PydanticSerializer RateLimit SendEventsResult Serializer Singleton Step StepMemos StepSync Streaming Throttle
-            TransformOutputResult TriggerCron TriggerEvent connect digital_ocean django experimental fast_api flask tornado""",
+        same="""Batch Concurrency Context Debounce Event Function NonRetriableError RateLimit RetryAfterError Singleton
+            StepError Throttle Timeouts""",
+        module="""Cancel ContextSync Inngest JSON Middleware MiddlewareSync ParallelMode Priority PydanticSerializer
+            SendEventsResult Serializer Step StepMemos StepSync Streaming TransformOutputResult TriggerCron TriggerEvent connect
+            digital_ocean django experimental fast_api flask tornado""",
     ),
     *_rows(
         "Inngest(…)",
@@ -46,9 +47,8 @@ NAMES: Final = [
     *_rows("client.send_sync", same="events", keyword="skip_middleware"),
     *_rows(
         "create_function",
-        same="name retries on_failure timeouts",
-        keyword="""fn_id trigger batch_events cancel concurrency debounce idempotency middleware output_type priority
-            rate_limit singleton throttle""",
+        same="""name retries on_failure timeouts concurrency debounce idempotency priority rate_limit singleton throttle""",
+        keyword="fn_id trigger batch_events cancel middleware output_type",
     ),
     *_rows(
         "Function",
@@ -71,14 +71,14 @@ NAMES: Final = [
     *_rows("ctx.step.invoke", same="function data timeout", keyword="step_id v"),
     *_rows("ctx.step.invoke_by_id", told="step_id function_id app_id data timeout v"),
     *_rows("ctx.step.ai", told="infer"),
-    *_rows("Batch", told="max_size timeout key if_exp"),
+    *_rows("Batch", same="timeout key", keyword="max_size if_exp"),
     *_rows("Cancel", same="event timeout", keyword="if_exp"),
-    *_rows("Concurrency", told="limit key scope"),
-    *_rows("Debounce", told="period key timeout"),
+    *_rows("Concurrency", same="limit key", told="scope"),  # whose values are refused
+    *_rows("Debounce", same="period key timeout"),
     *_rows("Priority", told="run"),
-    *_rows("RateLimit", told="limit period key"),
-    *_rows("Singleton", told="mode key"),
-    *_rows("Throttle", told="limit period key burst"),
+    *_rows("RateLimit", same="limit period key"),
+    *_rows("Singleton", same="mode key"),
+    *_rows("Throttle", same="limit period key burst"),
     *_rows("Timeouts", same="start finish"),
     *_rows("TriggerCron", same="cron jitter"),
     *_rows("TriggerEvent", same="event", keyword="expression"),

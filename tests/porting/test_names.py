@@ -27,6 +27,7 @@ CLASSES = {
     "create_function": "App",
     "Function": "Function",
     "ctx": "Context",
+    "Batch": "Batch",
     "Cancel": "CancelOn",
     "TriggerEvent": "EventTrigger",
     "Event": "Event",
