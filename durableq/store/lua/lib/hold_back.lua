@@ -24,7 +24,7 @@ local function hold_back(run_of, keys, numbers, detail)
   local most, wait_ms = string.match(numbers, ' b=(%d+)/(%d+) ')
   if not keys.b or not most then return nil end
   local key, closed = keys.b, nil
-  local framed = #run_of.given .. ' ' .. run_of.given
+  local framed = #run_of.given .. ' ' .. run_of.created .. ' ' .. run_of.given
   local known = redis.call('HMGET', batching(key), 'count', 'bytes')
   local count, bytes = tonumber(known[1] or 0), tonumber(known[2] or 0)
   if count > 0 and bytes + #framed > 10485760 then
