@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
+from durableq.model.flow import numbers
 from durableq.model.system import SORT_OF, canonical_name
 from durableq.words import codec
 from durableq.words.errors import CodecError
@@ -31,6 +32,12 @@ def timeouts_of(declarations: Mapping[str, bytes]) -> dict[str, bytes]:
         if timeouts:
             found[f"{function} !"] = b"%d %d" % (timeouts["start_ms"], timeouts["finish_ms"])
     return found
+
+
+def numbers_of(declarations: Mapping[str, bytes]) -> dict[str, str]:
+    """Of declarations by function id, the numbers of those that have flow control, as scripts read them."""
+    found = {function: numbers(decoded(blob)) for function, blob in declarations.items()}
+    return {function: text for function, text in found.items() if text}
 
 
 def echo_of(declarations: Mapping[str, bytes]) -> dict[str, bytes]:

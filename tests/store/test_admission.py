@@ -97,7 +97,7 @@ async def test_a_start_from_outside_that_is_sent_twice_is_counted_once(shard: Sh
     run = NewRun(run_id("5-1", "a/f", 0), "a/f", b"\xc1 given", extras)
     assert await shard.deliver(delivery, lambda: shard.invokes.start_runs("", [run])) == [True]
     other = NewRun(run_id("5-2", "a/f", 0), "a/f", b"\xc1 given", extras)
-    assert await shard.deliver(delivery, lambda: shard.invokes.start_runs("", [other])) == ["rate_limit"]
+    assert await shard.deliver(delivery, lambda: shard.invokes.start_runs("", [other])) == ["rate_limit k -"]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
@@ -198,7 +198,7 @@ async def test_a_pause_that_skips_records_what_came(shard: Shard, gates: str) ->
     await shard.flow.pause_functions(["a/f"], SKIP)
     assert await states(shard, await triggered(shard, gates)) == "-"
     new = NewRun(run_id("5-1", "a/f", 0), "a/f", b"\xc1 given", with_gates(gates, b""))
-    assert await shard.invokes.start_runs("", [new]) == ["paused"]
+    assert await shard.invokes.start_runs("", [new]) == ["paused - -"]
     assert await reasons(shard) == ["paused"] * 2
     await shard.flow.pause_functions(["a/f"], RESUME)
     assert await states(shard, await triggered(shard, gates)) == "q"
@@ -260,7 +260,7 @@ def test_long_keys_are_cut_and_told_apart() -> None:
 
 def test_numbers_are_written_by_the_letters_of_the_gates() -> None:
     declared = {
-        "concurrency": [{"limit": 10}, {"limit": 1}],
+        "concurrency": [{"limit": 10}, {"limit": 1, "hold": "run"}],
         "throttle": {"limit": 100, "period_ms": 60_000, "burst": 10},
         "rate_limit": {"limit": 5, "period_ms": 1000},
         "idempotency": {},
