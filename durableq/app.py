@@ -140,8 +140,8 @@ class App:
             rate_limit: How many runs start in a period; what is too much is dropped, visibly.
             debounce: One run once no event has come for a while, with the newest.
             batch: One run for several events.
-            priority: An expression over the event that comes to a number of seconds, -600 to 600, by which a run is taken
-                earlier than those of the same function that were queued with it. What is no number counts as 0.
+            priority: An expression over the event that comes to whole seconds, -600 to 600, by which a run is taken
+                earlier than those of the same function that were queued with it. What is no whole number counts as 0.
             singleton: One run at a time: what comes meanwhile is skipped, or takes its place. "skip" is `Singleton("skip")`.
             idempotency: An expression over the event that comes to a key: of the events with the same key within 24 h only
                 the first starts a run. One for which it comes to nothing, or to `false`, starts its run.

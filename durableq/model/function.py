@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from durableq.model.backoff import Backoff
 from durableq.model.cancelling import CancelOn, Timeouts, check_cancel_on, check_timeouts
+from durableq.model.combining import check_together
 from durableq.model.flow_options import NO_FLOW, FlowOptions, check_flow
 from durableq.model.limits import Limits
 from durableq.model.reading import check_fields
@@ -112,7 +113,7 @@ def check_options(
         raise ConfigError(f"{where}: backoff must be Backoff.exponential(…), .fixed(…) or .table(…), not {backoff!r}")
     if name is not None and (not isinstance(name, str) or not 1 <= len(name) <= NAME_MAX):
         raise ConfigError(f"{where}: name must be text of 1 to {NAME_MAX} characters, not {name!r}")
-    return Options(
+    options = Options(
         checked_id,
         _check_triggers(where, triggers),
         check_retries(retries, where),
@@ -123,6 +124,8 @@ def check_options(
         _check_on_failure(where, on_failure),
         check_flow(where, **flow),
     )
+    check_together(where, checked_id, options.flow, options.triggers, options.cancel_on)
+    return options
 
 
 def check_invocable(what: str, function_id: str) -> str:
