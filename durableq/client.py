@@ -6,11 +6,9 @@ use. Plain code uses `client.sync`, which is the same surface over a loop in a t
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from durableq.connections import Connections, Door
 from durableq.handles import RunHandle
@@ -18,15 +16,17 @@ from durableq.model.config import Place
 from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.limits import Limits
+from durableq.model.rerunning import KEPT
 from durableq.model.routing import RoutingTable
-from durableq.model.run import State
+from durableq.runs import READ_PATIENCE_S, RunsOfClient, patience
 from durableq.services.answers import LEAST_LOOK_S, Turn, run_not_found
 from durableq.services.cancelling import Cancellation, cancel, check_there, runs_given
 from durableq.services.pausing import check_mode, function_named, pause
+from durableq.services.rerunning import Again, Rerunner
 from durableq.services.sender import PATIENCE_S, Prepared, send
 from durableq.services.signalling import give, prepare_signal
 from durableq.services.starting import full_id_of, prepare
-from durableq.services.views import FunctionView, RunView, function_views, run_view, whole_view
+from durableq.services.views import FunctionView, function_views
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
 from durableq.store.ends import Ended, Ends
@@ -37,14 +37,12 @@ from durableq.store.registry import Registry
 from durableq.store.waits import Waits
 from durableq.sync import Portal, SyncClient
 from durableq.words.clock import Clock, SystemClock
-from durableq.words.errors import ConfigError, InvokeError, RedisUnavailable, SendError
+from durableq.words.errors import InvokeError, RedisUnavailable, SendError
 from durableq.words.familiar import familiar
+from durableq.words.ids import is_run_id, new_token, rerun_run_id
 from durableq.words.typed import result_type
 
 R = TypeVar("R")
-
-LIST_MAX: Final = 1000
-READ_PATIENCE_S: Final = 10.0
 
 
 @familiar
@@ -137,6 +135,31 @@ class Client:
         check_there(found, namespace)
         return found[0] if isinstance(runs, str) else found
 
+    async def rerun(self, run_id: str, *, from_step: str | None = None, data: Any = KEPT) -> RunHandle[Any]:
+        """Do a run again, whatever has become of it: a new run with the same event. The one that there is stays as it is.
+
+        Args:
+            run_id: The run.
+            from_step: Keep the results that were recorded before this step's, and go on with it: the id of a step, as
+                `durableq runs show` prints it, for the second time that the run used the id `id:2`. Without it the new run
+                keeps nothing.
+            data: Put this in place of the event's data; its name, id and time stay. Not of a batch, which stays whole.
+
+        The new run begins now, and sees events from now on. Nobody awaits it: a child's rerun has no parent. Flow control
+        delays it as any run; rate limit, debounce, batch and idempotency let it pass, since somebody asks for this very run.
+
+        Raises:
+            RunNotFound: There is no such run, or its retention is over.
+            FunctionNotFound: Its function is not registered any more.
+            ConfigError: It has no such step; the message lists those that it has.
+            EventError, LimitExceeded: The data cannot be an event's; nothing was started.
+            RunSkipped: A singleton or a pause has left it out.
+            QueueFull: Redis is nearly out of memory; nothing was started.
+            InvokeError: Redis did not answer within 2 s. It says whether the run may have been started, under which id.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        return await self._again(run_id, from_step=from_step, data=data)
+
     async def send_signal(self, signal: str, data: Any = None) -> str | None:
         """Give a signal to the run that waits for it. Returns that run's id, None when nobody waits: then it is not kept.
 
@@ -206,6 +229,19 @@ class Client:
         await opened.starter.start(start, left_s)
         return RunHandle(self, start.run_id, returns)
 
+    async def _again(self, run_id: str, **how: Any) -> RunHandle[Any]:
+        """As `Again` has it."""
+        (source,) = runs_given([run_id], "rerun")
+        if not is_run_id(source):
+            raise run_not_found(source, (await self._calls(PATIENCE_S)).keys.namespace)
+        again = Again(source, rerun_run_id(new_token(), source, self._clock.wall_ms()), **how)
+        try:
+            opened, left_s = await self._connections.within(PATIENCE_S)
+        except RedisUnavailable as error:
+            raise InvokeError(str(error), again.run_id, maybe_started=False) from error
+        await Rerunner(opened.calls, self._limits).one(again, opened.answers.client, left_s)
+        return RunHandle(self, again.run_id)
+
     async def _pause(self, function: object, mode: str, app: str = "") -> bool:
         """`mode` "" resumes. `app` is the one that a short id belongs to."""
         full_id = function_named("pause" if mode else "resume", function, app)
@@ -264,63 +300,3 @@ class Client:
     async def _calls(self, patience_s: float) -> Calls:
         """This loop's verbs, opened. Raises RedisUnavailable after `patience_s`."""
         return (await self._connections.opened(patience_s)).calls
-
-
-class RunsOfClient:
-    """`client.runs`."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def get(self, run_id: str) -> RunView:
-        """One run with its event, steps, history, and result or error. Raises RunNotFound."""
-        calls = await self._client._calls(READ_PATIENCE_S)
-        async with patience():
-            run = await whole_view(Reads(calls), run_id)
-        if run is None:
-            raise run_not_found(run_id, calls.keys.namespace)
-        return run
-
-    async def list(
-        self, *, function: str | None = None, status: str | Iterable[str] | None = None, limit: int = 50
-    ) -> list[RunView]:
-        """The newest runs, without steps and results.
-
-        Args:
-            function: A full id, `app/function`.
-            status: queued, running, waiting, completed, failed or cancelled; one or several.
-            limit: 1 to 1,000.
-        """
-        if type(limit) is not int or not 1 <= limit <= LIST_MAX:
-            raise ConfigError(f"limit must be 1 to {LIST_MAX}, not {limit!r}")
-        states = states_of(status)
-        calls = await self._client._calls(READ_PATIENCE_S)
-        reads = Reads(calls)
-        async with patience():
-            if function is not None:
-                known = [function]
-            else:
-                known = sorted({*(await Registry(calls).read())[1], *await reads.functions_with_runs()})
-            return [run_view(row) for row in await reads.newest(known, states, limit)]
-
-
-@contextlib.asynccontextmanager
-async def patience() -> AsyncIterator[None]:
-    """Bounds reading. Raises RedisUnavailable when it takes longer than a working Redis ever would."""
-    try:
-        async with asyncio.timeout(READ_PATIENCE_S):
-            yield
-    except TimeoutError:
-        raise RedisUnavailable(f"Redis did not answer within {READ_PATIENCE_S:g} s") from None
-
-
-def states_of(status: str | Iterable[str] | None) -> list[State]:
-    """States by their names. Raises ConfigError for an unknown one."""
-    if status is None:
-        return list(State)
-    names = [status] if isinstance(status, str) else list(status)
-    labels: Mapping[str, State] = {state.label: state for state in State}
-    for name in names:
-        if name not in labels:
-            raise ConfigError(f"status must be one of {', '.join(labels)}, not {name!r}")
-    return [labels[name] for name in names]

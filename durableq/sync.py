@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from durableq.handles import SyncRunHandle
 from durableq.model.event import Event
 from durableq.model.function import Function
+from durableq.model.rerunning import KEPT
 from durableq.services.cancelling import Cancellation
 from durableq.services.pausing import check_mode
 from durableq.services.views import FunctionView, RunView
@@ -24,7 +25,8 @@ from durableq.store.flow import RESUME
 from durableq.words.errors import RedisUnavailable, SyncInLoop
 
 if TYPE_CHECKING:
-    from durableq.client import Client, RunsOfClient
+    from durableq.client import Client
+    from durableq.runs import RunsOfClient
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -146,6 +148,11 @@ class SyncClient:
         """As `Client.cancel`."""
         return self._portal.run("client.cancel(…)", self._client.cancel(runs))
 
+    def rerun(self, run_id: str, *, from_step: str | None = None, data: Any = KEPT) -> SyncRunHandle[Any]:
+        """As `Client.rerun`."""
+        rerun = self._client.rerun(run_id, from_step=from_step, data=data)
+        return SyncRunHandle(self._portal.run("client.rerun(…)", rerun), self._portal)
+
     def send_signal(self, signal: str, data: Any = None) -> str | None:
         """As `Client.send_signal`."""
         return self._portal.run("client.send_signal(…)", self._client.send_signal(signal, data))
@@ -177,6 +184,10 @@ class SyncRuns:
     def get(self, run_id: str) -> RunView:
         """As `client.runs.get`."""
         return self._portal.run("client.runs.get(…)", self._runs.get(run_id))
+
+    def resume(self, run_id: str) -> SyncRunHandle[Any]:
+        """As `client.runs.resume`."""
+        return SyncRunHandle(self._portal.run("client.runs.resume(…)", self._runs.resume(run_id)), self._portal)
 
     def list(
         self, *, function: str | None = None, status: str | Iterable[str] | None = None, limit: int = 50

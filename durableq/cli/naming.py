@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Final
 
-from durableq.client import LIST_MAX, Client
+from durableq.client import Client
+from durableq.runs import LIST_MAX
 from durableq.words.errors import DurableqError
 
 RUN_TAIL: Final = 6

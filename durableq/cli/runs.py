@@ -13,7 +13,8 @@ from durableq.cli.naming import full_id, whole_id
 from durableq.cli.options import EXIT_FAILED, explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.cli.run_text import run_text
-from durableq.client import LIST_MAX, Client, states_of
+from durableq.client import Client
+from durableq.runs import LIST_MAX, states_of
 from durableq.services.cancelling import Cancellation
 from durableq.services.views import RunView
 from durableq.store.cancels import ABSENT

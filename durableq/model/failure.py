@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durableq.model.hints import hint_of
+from durableq.model.skipping import skipped_child
 from durableq.model.stack import STACK_MAX, cut, leaves, stack_of, text_of
 from durableq.words import errors
 from durableq.words.codec import decode, encode
-from durableq.words.errors import CodecError, StepError, class_path
+from durableq.words.errors import CodecError, RunSkipped, StepError, class_path
 
 MESSAGE_MAX = 8 * 1024
 NAME_MAX = 256
@@ -63,9 +64,10 @@ class Failure:
     def from_map(cls, stored: Mapping[str, Any]) -> Failure:
         """What `to_map` gave. Raises CodecError for a map that it did not give."""
         name, message, stack, classes = (stored.get(key) for key in ("name", "message", "stack", "classes"))
-        steps = stored.get("steps")  # releases before had none
+        known = stored.get("steps")  # releases before had none
+        steps = tuple(map(str, known)) if isinstance(known, list) else ()
         if isinstance(name, str) and isinstance(message, str) and isinstance(stack, str) and isinstance(classes, list):
-            return cls(name, message, stack, tuple(map(str, classes)), tuple(map(str, steps)) if isinstance(steps, list) else ())
+            return cls(name, message, stack, tuple(map(str, classes)), steps)
         raise CodecError("stored failure is damaged: it lacks name, message, stack or classes")
 
     def encode(self) -> bytes:
@@ -86,6 +88,8 @@ class Failure:
     def _of_text(cls, blob: bytes) -> Failure:
         """What a script wrote, which has no codec: `T`, the name of one of our errors, a line's end, the message."""
         name, _, message = blob[1:].decode("utf-8", "replace").partition("\n")
+        if name == RunSkipped.__name__:
+            message = skipped_child(message)
         kind = getattr(errors, name, None)
         if isinstance(kind, type) and issubclass(kind, BaseException):
             classes = tuple(class_path(base) for base in kind.__mro__ if issubclass(base, BaseException))

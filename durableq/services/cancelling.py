@@ -58,11 +58,11 @@ async def _sweep(cancels: Cancels, keep: int) -> None:
         return  # the runs are cancelled, and that was asked for
 
 
-def runs_given(runs: object) -> list[str]:
+def runs_given(runs: object, verb: str = "cancel") -> list[str]:
     """One run id or several, as a list. Raises ConfigError."""
     listed = [runs] if isinstance(runs, str) else runs
     if isinstance(listed, (bytes, dict)) or not isinstance(listed, Sequence):
-        raise ConfigError(f"cancel takes a run id or a list of them, not {type(runs).__name__}: {shown(runs)}")
+        raise ConfigError(f"{verb} takes a run id or a list of them, not {type(runs).__name__}: {shown(runs)}")
     for run in listed:
         if not isinstance(run, str):
             raise ConfigError(f"a run id is text, as handle.run_id is, not {type(run).__name__}: {shown(run)}")

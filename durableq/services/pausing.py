@@ -21,7 +21,9 @@ MODES: Final = (WAIT, SKIP)
 def check_mode(new: object) -> str:
     """What becomes of new triggers meanwhile. Raises ConfigError."""
     if new not in MODES:
-        raise ConfigError(f"pause new= must be 'wait' (they are queued) or 'skip' (they are left out), not {shown(new)}")
+        raise ConfigError(
+            f"pause new= must be 'wait' (they are queued) or 'skip' (they are left out), not {shown(new)}"
+        )
     return str(new)
 
 

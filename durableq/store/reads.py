@@ -7,6 +7,7 @@ Lists are read index by index: a run is in exactly one of ready, suspects, a hel
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -88,6 +89,11 @@ class Reads:
     async def row(self, run_id: str) -> RunRow | None:
         return _row(run_id, await self._calls.read("HMGET", self._calls.key("run", run_id), *_FIELDS))
 
+    async def output(self, run_id: str) -> bytes:
+        """What a run came to, encoded: a result or a failure; b"" for nothing."""
+        found: bytes | None = await self._calls.read("GET", self._calls.key("output", run_id))
+        return found or b""
+
     async def details(self, run_id: str) -> RunDetails | None:
         key, read = self._calls.key, self._calls.read
         fields, given, steps, history, output = await asyncio.gather(
@@ -134,7 +140,7 @@ class Reads:
         found = await asyncio.gather(
             *(read("ZRANGEBYSCORE", index, from_ms, "+inf", "LIMIT", 0, limit) for index in indexes)
         )
-        ids = sorted({raw.decode() for members in found for raw in members})
+        ids = sorted({raw.decode() for members in found for raw in members}.union(await self._in_lanes(function)))
         after = [run_id for run_id in ids if run_created_at_ms(run_id) >= from_ms][:limit]
         inputs = await asyncio.gather(*(read("GET", key("input", run_id)) for run_id in after))
         return [(run_id, given) for run_id, given in zip(after, inputs, strict=True) if given is not None]
@@ -148,6 +154,8 @@ class Reads:
         for function in functions:
             for name in _indexes(function, wanted & {State.QUEUED}):
                 ids.update(await self._index(*name, limit))
+            if State.QUEUED in wanted:
+                ids.update(heapq.nlargest(limit, await self._in_lanes(function)))
         if State.RUNNING in wanted:
             ids.update(await self._in_hand())
         for function in functions:
@@ -158,6 +166,16 @@ class Reads:
     async def _index(self, name: str, argument: str, limit: int) -> list[str]:
         found = await self._calls.read("ZREVRANGE", self._calls.key(name, argument), 0, limit - 1)
         return [run_id.decode() for run_id in found]
+
+    async def _in_lanes(self, function: str) -> set[str]:
+        """The queued runs of a function that need something to be claimed. In no order, but ids sort by time."""
+        found: set[str] = set()
+        cursor = b"0"
+        while True:
+            cursor, members = await self._calls.read("SSCAN", self._calls.key("gated", function), cursor, "COUNT", 1000)
+            found.update(run_id.decode() for run_id in members)
+            if cursor in (b"0", 0):
+                return found
 
     async def _in_hand(self) -> list[str]:
         key, read = self._calls.key, self._calls.read
@@ -184,7 +202,7 @@ class Reads:
             read("ZCARD", key("done", f"{function}:{State.FAILED.value}")),
             read("ZCARD", key("done", f"{function}:{State.CANCELLED.value}")),
         )
-        gated = await read("ZCARD", key("gated", function))
+        gated = await read("SCARD", key("gated", function))
         return QueueRow(counts[0] + gated, *counts[1:])
 
     async def leases(self) -> list[LeaseRow]:
@@ -223,7 +241,7 @@ class Reads:
 def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
     found = []
     if State.QUEUED in states:
-        found += [("ready", function), ("gated", function)]
+        found.append(("ready", function))
     if State.WAITING in states:
         found.append(("waiting", function))
     found += [("done", f"{function}:{state.value}") for state in FINAL if state in states]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from durableq.model.memo import Memo
+from durableq.store import records
 from durableq.store.calls import Calls
 
 
@@ -39,10 +41,22 @@ class Reruns:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def rerun_runs(self, client: str, reruns: Sequence[Rerun]) -> list[str]:
+    async def rerun_runs(self, client: str, reruns: Sequence[Rerun], within_s: float | None = None) -> list[str]:
         """Per item "" (it is there), "GONE", "NO_FUNCTION", or "SKIPPED " and why. Raises QueueFull.
 
-        `client`, if not "", is told their ends. Sent twice, the second creates nothing.
+        `client`, if not "", is told their ends. Sent twice, the second creates nothing. Raises Unavailable after `within_s`.
         """
-        replies = await self._calls.run("rerun_runs", client, *chain.from_iterable(reruns))
+        future = self._calls.run("rerun_runs", client, *chain.from_iterable(reruns))
+        replies = await (future if within_s is None else self._calls.link.within(within_s, future))
         return [reply.decode() for reply in replies]
+
+    async def there(self, runs: Sequence[str]) -> list[bool]:
+        """Per id whether there is such a run."""
+        read, key = self._calls.read, self._calls.key
+        return [there == 1 for there in await asyncio.gather(*(read("EXISTS", key("input", run)) for run in runs))]
+
+    async def memos(self, run: str, keys: Sequence[str]) -> list[Memo | None]:
+        """Those of a run's memos that have these keys."""
+        read, key = self._calls.read, self._calls.key("steps", run)
+        found = await asyncio.gather(*(read("HGET", key, one) for one in keys))
+        return [None if raw is None else records.memo(raw) for raw in found]

@@ -110,6 +110,14 @@ def started_run_id(token: str, function_id: str, at_ms: int, shard: int) -> str:
     return run_id(f"{at_ms}-t{token}", function_id, shard)
 
 
+def rerun_run_id(token: str, source: str, at_ms: int) -> str:
+    """The id of the run that does another's work again. `token` is of who asks, so what he asks twice for is one run.
+
+    It lies on the source's shard. No other run has the same, since no function has a run id for its own.
+    """
+    return run_id(f"{at_ms}-r{token}", source, run_shard(source))
+
+
 def is_run_id(value: str) -> bool:
     """Whether this is written like a run id."""
     return bool(_RUN_ID.match(value))
