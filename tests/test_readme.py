@@ -100,6 +100,17 @@ def test_a_refund_waits_for_its_decision_and_is_paid_back_by_another_function(sn
 
 
 @pytest.mark.acceptance
+def test_an_invoice_is_sent_once_and_clicks_are_stored_together(snippets: Snippets) -> None:
+    wanted = {"invoice_id": 7, "customer_id": 1, "plan": "pro"}
+    clicks = [dq.Event("page/clicked", {"page": str(n)}, id=f"click-{n}") for n in range(3)]
+    invoices = [dq.Event("invoice/wanted", wanted, id=f"invoice-{n}") for n in range(2)]
+    snippets.module.app.send_sync([*invoices, *clicks])
+    assert snippets.result("send-invoice", "invoice-0") == "mailed 7"
+    assert snippets.result("store-clicks", "click-0") == 3
+    assert len(snippets.module.app.client.sync.runs.list(function="shop/send-invoice")) == 1
+
+
+@pytest.mark.acceptance
 def test_a_client_needs_no_code_of_the_app(snippets: Snippets) -> None:
     statuses = asyncio.run(snippets.module.without_the_apps_code(os.environ["DURABLEQ_URL"]))
     assert set(statuses) <= {"queued", "running", "waiting", "completed"}
