@@ -1,4 +1,4 @@
-"""What a declaration asks for when a run of it is created: listeners that cancel it, and a time by which to begin.
+"""What a declaration asks for when a run of it is created: gates of flow control, events that cancel it, a time to begin by.
 
 Put into the bytes that `lib/dress_run.lua` reads, for whoever creates a run: router, ticker, invoke, start from outside. A
 part that another release has declared and that cannot be read here is left out, and named in `faults`.
@@ -6,10 +6,11 @@ part that another release has declared and that cannot be read here is left out,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from durableq.model.filing import condition, file_under
+from durableq.model.gating import Gating, KeyFault, gating_of
 from durableq.words.errors import DurableqError
 
 SILENT: Final = "s"
@@ -33,12 +34,15 @@ class Dressing(NamedTuple):
     listeners: tuple[Listener, ...] = ()
     start_ms: int = 0
     faults: tuple[str, ...] = ()
+    gating: Gating | None = None
+    """Of a function with flow control."""
 
     @classmethod
-    def of(cls, declared: Mapping[str, Any]) -> Dressing:
-        """What this declaration of the registry asks for."""
+    def of(cls, declared: Mapping[str, Any], function: str = "") -> Dressing:
+        """What this declaration of the registry asks for. `function` is its full id, with which names of gates begin."""
+        gating = gating_of(function, declared)
         if "cancel_on" not in declared and "timeouts" not in declared:
-            return PLAIN
+            return PLAIN if gating is None else cls(gating=gating)
         listeners, faults = [], []
         given = declared.get("cancel_on") or ()
         for stored in given if isinstance(given, (list, tuple)) else (given,):
@@ -51,7 +55,16 @@ class Dressing(NamedTuple):
             start_ms = int((declared.get("timeouts") or {}).get("start_ms") or 0)
         except (AttributeError, TypeError, ValueError) as error:
             faults.append(f"timeouts {declared['timeouts']!r:.200}: {error}")
-        return cls(tuple(listeners), start_ms, tuple(faults))
+        return cls(tuple(listeners), start_ms, tuple(faults), gating)
+
+    def made(
+        self, event: Mapping[str, Any], flags: str = "", *, direct: bool = False
+    ) -> tuple[bytes, Sequence[KeyFault]]:
+        """`extras`, and what was wrong with keys of flow control. `direct`: as `Gating.gates` has it."""
+        if self.gating is None:
+            return self.extras(event, flags), ()
+        gates, faults = self.gating.gates(event, direct=direct)
+        return (gates + self.extras(event, flags) if flags or self.listeners or self.start_ms else gates), faults
 
     def extras(self, event: Mapping[str, Any], flags: str = "") -> bytes:
         """As `dress_run` reads it; b"" when there is nothing. `event` is the run's own, as expressions see it."""

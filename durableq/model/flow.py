@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 NOTHING: Final = "~"
 """The key that all share which came to nothing, where a gate only delays."""
@@ -41,16 +41,6 @@ def key_name(value: str) -> str:
     return f"{safe[:KEPT]}~{digest}"
 
 
-def shown_key(function: str, name: str) -> str:
-    """What the key came to that a name has, for people; "" where there is no key. Of a long one its beginning and a hash."""
-    if name == "-":
-        return ""
-    value = name.removeprefix(f"{function}:z:").removeprefix(f"{function}:t:").removeprefix(f"{function}:")
-    if NOTHING in value:
-        return value
-    return '""' if value == EMPTY else unquote(value)
-
-
 def with_gates(gates: str, extras: bytes) -> bytes:
     """Gates in front of what `dress_run` reads, as `admit_run` reads them. No gates: the extras as they are.
 
@@ -64,8 +54,13 @@ def with_gates(gates: str, extras: bytes) -> bytes:
     if priority is not None:
         needed.insert(0, "p=1")
     first = [part for part in parts if part[0] in "ildbse"]
-    text = f"{priority or 0} {' '.join(needed)};{' '.join(first)}".encode()
-    return b"@%d %s%s" % (len(text), text, extras)
+    return gates_text([priority or "0", *needed], first) + extras
+
+
+def gates_text(needed: Iterable[str], first: Iterable[str]) -> bytes:
+    """Gates as `admit_run` reads them: the priority in ms and what is needed to be claimed; what is looked at before."""
+    # No name has a space or a semicolon.
+    return f"@{' '.join(needed)};{' '.join(first)};".encode()
 
 
 def ordinal(limit: Mapping[str, Any]) -> str:

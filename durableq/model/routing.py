@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 from durableq.model.dressing import PLAIN, Dressing
 from durableq.model.expressions import Expression
 from durableq.model.filing import paths_of
+from durableq.model.gating import KeyFault
 from durableq.model.trigger import EventTrigger, patterns_of
 from durableq.words import codec
 from durableq.words.errors import DurableqError
@@ -18,10 +19,18 @@ NEAR: Final = 0.75
 
 
 class Fault(NamedTuple):
-    """A trigger of `function` that could not be evaluated, and why."""
+    """A trigger of `function` that could not be evaluated, and why. With an option of flow control behind the id: its key."""
 
     function: str
     reason: str
+
+
+def key_faults(function: str, keys: Iterable[KeyFault]) -> list[Fault]:
+    """What was wrong with keys of a function's flow control for one event: one for each option, the first."""
+    first: dict[str, str] = {}
+    for option, reason in keys:
+        first.setdefault(option, reason)
+    return [Fault(f"{function} {option}", reason) for option, reason in first.items()]
 
 
 class _Rule(NamedTuple):
@@ -58,7 +67,7 @@ class RoutingTable:
             except DurableqError as error:
                 # Declared by a newer release: that trigger is skipped here, visibly, and the others are not.
                 self._broken.setdefault(name, []).append(Fault(function, f"{stored}: {error}"))
-        dressing = Dressing.of(declared)
+        dressing = Dressing.of(declared, function)
         if dressing is not PLAIN:
             self.dressings[function] = dressing
             for listener in dressing.listeners:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from durableq.model.declared import decoded
 from durableq.model.dressing import SILENT, Dressing
+from durableq.model.routing import Fault, key_faults
 from durableq.store.registry import Registry
 
 FRESH_S: Final = 1.0
+NOTING_MAX: Final = 100
 
 
 class Declared:
@@ -27,6 +29,7 @@ class Declared:
         self._version = -1
         self._looked_at_s = float("-inf")
         self._looking = asyncio.Lock()
+        self._noting = 0
 
     async def extras(self, function: str, event: Mapping[str, Any], silent: bool = False) -> bytes | None:
         """What a new run of this function is created with, by its full id; None where it is not registered.
@@ -34,11 +37,28 @@ class Declared:
         Raises RedisUnavailable, StateLost.
         """
         dressing = await self._dressing(function)
-        return None if dressing is None else dressing.extras(event, SILENT if silent else "")
+        if dressing is None:
+            return None
+        extras, keys = dressing.made(event, SILENT if silent else "", direct=True)
+        if keys:
+            self._note(key_faults(function, keys))
+        return extras
 
     async def knows(self, function: str) -> bool:
         """Whether a function of this full id is registered. Raises as `extras`."""
         return await self._dressing(function) is not None
+
+    def _note(self, faults: Sequence[Fault]) -> None:
+        """Not awaited: a count that is lost misleads nobody, and the run is not to wait for it."""
+        if self._noting >= NOTING_MAX:
+            return  # Redis is away, or does not keep up
+        self._noting += 1
+        self._registry.note_faults(faults).add_done_callback(self._noted)
+
+    def _noted(self, noted: asyncio.Future[Any]) -> None:
+        self._noting -= 1
+        if not noted.cancelled():
+            noted.exception()  # whoever creates the run meets the same, and says so
 
     async def _dressing(self, function: str) -> Dressing | None:
         if time.monotonic() - self._looked_at_s > FRESH_S or function not in self._dressings:
@@ -53,6 +73,8 @@ class Declared:
             began_at_s = time.monotonic()
             if await self._registry.version() != self._version:
                 version, declarations = await self._registry.read()
-                self._dressings = {function: Dressing.of(decoded(blob)) for function, blob in declarations.items()}
+                self._dressings = {
+                    function: Dressing.of(decoded(blob), function) for function, blob in declarations.items()
+                }
                 self._version = version
             self._looked_at_s = began_at_s

@@ -26,7 +26,7 @@ from typing import Final
 from durableq.model.dressing import HUSHED, PLAIN, SILENT
 from durableq.model.event import EventHead, read_head
 from durableq.model.filing import buckets_of
-from durableq.model.routing import Fault, RoutingTable
+from durableq.model.routing import Fault, RoutingTable, key_faults
 from durableq.model.system import ENDS, INVOKED
 from durableq.model.system_event import MARK
 from durableq.services.system_events import Made, SystemEvents, is_reference, name_of
@@ -259,8 +259,10 @@ class Router:
             dressing = self._table.dressings.get(function, PLAIN) if flags else self._table.dressings.get(function)
             extras = b""
             if dressing is not None:
-                extras = dressing.extras(scope, flags)
+                extras, keys = dressing.made(scope, flags)
                 unclear += [Fault(function, reason) for reason in dressing.faults]
+                if keys:
+                    unclear += key_faults(function, keys)
             run = run_id(entry.id, function, self._shard)
             found.append(Decision("run", entry.id, run, function, due_at_ms, extras))
         if faults or unclear:

@@ -12,13 +12,14 @@ from durableq.model.function import Function, check_invocable
 from durableq.model.invoking import encode_invoked
 from durableq.model.limits import Limits
 from durableq.model.routing import NEAR
+from durableq.model.skipping import skipped
 from durableq.services.declared import Declared
 from durableq.store.calls import Calls
 from durableq.store.failures import Unavailable
 from durableq.store.invokes import Invokes, NewRun
 from durableq.store.registry import Registry
 from durableq.words.clock import Clock
-from durableq.words.errors import ConfigError, FunctionNotFound, InvokeError, RedisUnavailable, RunSkipped
+from durableq.words.errors import ConfigError, FunctionNotFound, InvokeError, RedisUnavailable
 from durableq.words.ids import check_id, new_token, started_run_id
 from durableq.words.shown import shown
 
@@ -79,7 +80,7 @@ class Starter:
 
         Raises:
             FunctionNotFound: No such function is registered.
-            RunSkipped: Flow control has left it out.
+            RunSkipped: Flow control has left it out. It names the reason, the key, and the run that has it.
             QueueFull: Redis is nearly out of memory.
             InvokeError: Redis did not answer in time. It says whether the run may have been started.
             StateLost: The namespace in Redis is not the one this process knew.
@@ -99,7 +100,7 @@ class Starter:
         except Unavailable as error:
             raise InvokeError(str(error), run_id, maybe_started=error.maybe_applied) from error
         if isinstance(there, str):
-            raise RunSkipped(f"{function} was not started: {there}")
+            raise skipped(function, there)
         if not there:
             raise await self._not_found(function)
 

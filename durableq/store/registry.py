@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from durableq.model.cron import crons_of
-from durableq.model.declared import echo_of, timeouts_of
+from durableq.model.declared import echo_of, numbers_of, timeouts_of
 from durableq.store.calls import Calls
 from durableq.store.records import pairs
 
@@ -18,6 +19,14 @@ class Registered(NamedTuple):
     version: int
     number: int
     newest: bool
+
+
+class Noted(NamedTuple):
+    """What was wrong: how often, when last, and why."""
+
+    count: int
+    at_ms: int
+    reason: str
 
 
 class Registry:
@@ -32,9 +41,12 @@ class Registry:
         self, app: str, release: str, functions: Mapping[str, bytes], numbers: Mapping[str, str] | None = None
     ) -> Registered:
         """Make a deployment known. If it is the newest, its functions become the app's: with their timeouts, and the system
-        events that they listen to, and the numbers of their flow control (by function id); and their cron triggers tick.
+        events that they listen to, and the numbers of their flow control; and their cron triggers tick.
+
+        `numbers` (by function id) instead of what the declarations say.
         """
-        flow = {f"{function} ~": text.encode() for function, text in (numbers or {}).items()}
+        given = numbers_of(functions) if numbers is None else numbers
+        flow = {f"{function} ~": text.encode() for function, text in given.items()}
         items = {**crons_of(functions), **timeouts_of(functions), **echo_of(functions), **flow, **functions}
         version, number, newest = await self._calls.run(
             "register_app", app, release, *chain.from_iterable(items.items())
@@ -73,11 +85,27 @@ class Registry:
             found.update({f"{app}/{name.decode()}": blob for name, blob in pairs(declared)})
         return int(version or 0), found
 
-    async def faults(self) -> dict[str, tuple[int, int, str]]:
-        """Per function whose trigger could not be evaluated: how often, when last (ms), and why."""
-        noted = await self._calls.read("HGETALL", self._calls.key("faults"))
+    async def faults(self) -> dict[str, Noted]:
+        """Per function whose trigger could not be evaluated: how often, when last, and why."""
+        return {field: noted for field, noted in (await self._noted()).items() if " " not in field}
+
+    async def key_faults(self) -> dict[str, dict[str, Noted]]:
+        """Per function and option of its flow control: how often its key came to nothing, when, and why."""
+        found: dict[str, dict[str, Noted]] = {}
+        for field, noted in (await self._noted()).items():
+            function, space, option = field.partition(" ")
+            if space:
+                found.setdefault(function, {})[option] = noted
+        return found
+
+    def note_faults(self, faults: Sequence[tuple[str, str]]) -> asyncio.Future[Any]:
+        """Note what was wrong with keys, by `function option`, where a run is created without routing. Need not be awaited."""
+        items = chain.from_iterable((field, reason.encode("utf-8", "replace")[:500]) for field, reason in faults)
+        return self._calls.run("note_faults", *items)
+
+    async def _noted(self) -> dict[str, Noted]:
         found = {}
-        for function, raw in pairs(noted):
+        for field, raw in pairs(await self._calls.read("HGETALL", self._calls.key("faults"))):
             count, at_ms, reason = raw.decode("utf-8", "replace").split(" ", 2)
-            found[function.decode()] = (int(count), int(at_ms), reason)
+            found[field.decode()] = Noted(int(count), int(at_ms), reason)
         return found

@@ -189,7 +189,17 @@ class RunCancelled(DurableqError):
 
 
 class RunSkipped(DurableqError):
-    """Flow control did not start the run: a rate limit, an idempotency key, a singleton or a pause. The message says which."""
+    """Flow control did not start the run: a rate limit, an idempotency key, a singleton or a pause. The message says which.
+
+    `reason` is that word, `key` what the limit's key came to, `run_id` the run that has the key, where one has: its handle
+    tells what it comes to. At a step's `invoke` it is a StepError that `matches(RunSkipped)`, with the same message.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", key: str = "", run_id: str = "") -> None:
+        self.reason = reason
+        self.key = key
+        self.run_id = run_id
+        super().__init__(message)
 
 
 class ResultTimeout(DurableqError, TimeoutError):

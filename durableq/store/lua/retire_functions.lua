@@ -15,7 +15,9 @@ for _, app in ipairs(only == '' and redis.call('SMEMBERS', apps) or {only}) do
     elseif now - since >= after_ms then
       redis.call('ZREM', absent(app), name)
       redis.call('HDEL', functions(app), name)
-      redis.call('HDEL', faults, app .. '/' .. name)
+      for _, field in ipairs(redis.call('HKEYS', faults)) do
+        if string.match(field, '^%S+') == app .. '/' .. name then redis.call('HDEL', faults, field) end
+      end
       redis.call('HDEL', timeouts(app), name)
       redis.call('HDEL', flow(app), name)
       if redis.call('HDEL', paused(app), name) == 1 then redis.call('HINCRBY', meta, 'paused', -1) end
