@@ -18,9 +18,11 @@ from durableq.model.function import Function
 from durableq.model.limits import Limits
 from durableq.model.rerunning import KEPT
 from durableq.model.routing import RoutingTable
-from durableq.runs import READ_PATIENCE_S, RunsOfClient, patience
+from durableq.runs import READ_PATIENCE_S, RunsOfClient, check_limit, patience
 from durableq.services.answers import LEAST_LOOK_S, Turn, run_not_found
 from durableq.services.cancelling import Cancellation, cancel, check_there, runs_given
+from durableq.services.flow_looks import FunctionFlowView, function_flow, limits_of
+from durableq.services.flow_views import LimitsView
 from durableq.services.pausing import check_mode, function_named, pause
 from durableq.services.rerunning import Again, Rerunner
 from durableq.services.sender import PATIENCE_S, Prepared, send
@@ -201,6 +203,46 @@ class Client:
         calls = await self._calls(READ_PATIENCE_S)
         async with patience():
             return await function_views(Registry(calls), Reads(calls), Crons(calls), Flow(calls))
+
+    async def function(self, function: Function[Any] | str, *, limit: int = 20) -> FunctionFlowView:
+        """One function with its flow control as it stands: limits, what is held, parked, held back, and what was left out.
+
+        Args:
+            function: The function, or its full id, `app/function`.
+            limit: At most so many of each list, 1 to 1,000; how many more there are is counted.
+
+        Raises:
+            ConfigError: This is no function's id, or `limit` is out of range.
+            FunctionNotFound: There is no such function in the namespace. The message has the nearest, if one is near.
+            RedisUnavailable, StateLost: As for every read.
+        """
+        return await self._function(function, limit)
+
+    async def limits(self, *, app: str | None = None, function: str | None = None, limit: int = 20) -> LimitsView:
+        """The keys of limits, those under most pressure first: runs parked there, who holds the slots, when they open.
+
+        Args:
+            app: Only of this app's functions.
+            function: Only of this function: its full id.
+            limit: At most so many keys, 1 to 1,000; how many more there are is counted.
+
+        Raises:
+            ConfigError: `limit` is out of range.
+            FunctionNotFound: There is no such function in the namespace. The message has the nearest, if one is near.
+            RedisUnavailable, StateLost: As for every read.
+        """
+        check_limit(limit)
+        calls = await self._calls(READ_PATIENCE_S)
+        async with patience():
+            return await limits_of(calls, app or "", function or "", limit)
+
+    async def _function(self, function: object, limit: int, app: str = "") -> FunctionFlowView:
+        """`app` is the one that a short id belongs to."""
+        full_id = function_named("function", function, app)
+        check_limit(limit)
+        calls = await self._calls(READ_PATIENCE_S)
+        async with patience():
+            return await function_flow(calls, full_id, limit)
 
     async def _registered(self) -> list[str]:
         """Full ids of the functions that may be invoked."""

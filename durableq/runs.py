@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from durableq.handles import RunHandle
 from durableq.model.run import State
 from durableq.services.answers import run_not_found
+from durableq.services.flow_looks import with_hold_ups
 from durableq.services.views import RunView, run_view, whole_view
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
@@ -33,6 +34,8 @@ class RunsOfClient:
         calls = await self._client._calls(READ_PATIENCE_S)
         async with patience():
             run = await whole_view(Reads(calls), run_id)
+            if run is not None:
+                (run,) = await with_hold_ups(calls, [run], holders=True)
         if run is None:
             raise run_not_found(run_id, calls.keys.namespace)
         return run
@@ -60,8 +63,7 @@ class RunsOfClient:
             status: queued, running, waiting, completed, failed or cancelled; one or several.
             limit: 1 to 1,000.
         """
-        if type(limit) is not int or not 1 <= limit <= LIST_MAX:
-            raise ConfigError(f"limit must be 1 to {LIST_MAX}, not {limit!r}")
+        check_limit(limit)
         states = states_of(status)
         calls = await self._client._calls(READ_PATIENCE_S)
         reads = Reads(calls)
@@ -70,7 +72,13 @@ class RunsOfClient:
                 known = [function]
             else:
                 known = sorted({*(await Registry(calls).read())[1], *await reads.functions_with_runs()})
-            return [run_view(row) for row in await reads.newest(known, states, limit)]
+            return await with_hold_ups(calls, [run_view(row) for row in await reads.newest(known, states, limit)])
+
+
+def check_limit(limit: object) -> None:
+    """How long a list may be. Raises ConfigError."""
+    if type(limit) is not int or not 1 <= limit <= LIST_MAX:
+        raise ConfigError(f"limit must be 1 to {LIST_MAX}, not {limit!r}")
 
 
 @contextlib.asynccontextmanager

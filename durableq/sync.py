@@ -19,6 +19,8 @@ from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.rerunning import KEPT
 from durableq.services.cancelling import Cancellation
+from durableq.services.flow_looks import FunctionFlowView
+from durableq.services.flow_views import LimitsView
 from durableq.services.pausing import check_mode
 from durableq.services.views import FunctionView, RunView
 from durableq.store.flow import RESUME
@@ -168,6 +170,14 @@ class SyncClient:
     def close(self) -> None:
         """Close the connection that blocking calls use. A later call opens another."""
         self._portal.close()
+
+    def function(self, function: Function[Any] | str, *, limit: int = 20) -> FunctionFlowView:
+        """As `Client.function`; of an app also by short id."""
+        return self._portal.run("client.function(…)", self._client._function(function, limit, self._app))
+
+    def limits(self, *, app: str | None = None, function: str | None = None, limit: int = 20) -> LimitsView:
+        """As `Client.limits`."""
+        return self._portal.run("client.limits(…)", self._client.limits(app=app, function=function, limit=limit))
 
     def functions(self) -> list[FunctionView]:
         """As `Client.functions`."""
