@@ -14,6 +14,7 @@ from durableq.cli.loading import try_apps
 from durableq.cli.options import EXIT_FAILED, apps_argument, explained, json_option
 from durableq.cli.reasons import Reason, reason_of
 from durableq.cli.salvage import salvaging
+from durableq.model.flow_text import flow_line
 
 
 @click.command("check")
@@ -46,6 +47,12 @@ def _summary(loaded: dict[str, App]) -> str:
         for app in loaded.values()
         for function in app.functions.values()
     ]
+    limits = [
+        f"{function.full_id}: {texts.clean(line)}"
+        for app in loaded.values()
+        for function in app.functions.values()
+        if (line := flow_line(function.flow.to_map()))
+    ]
     apps, functions = len(loaded), len(rows)
     good = f"ok: {apps} app{'s' * (apps != 1)}, {functions} function{'s' * (functions != 1)}"
-    return f"{texts.table(('function', 'triggers', 'declared'), rows)}\n{good}"
+    return "\n".join([texts.table(("function", "triggers", "declared"), rows), *limits, good])

@@ -11,6 +11,7 @@ from durableq.cli.asking import ask
 from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
+from durableq.model.flow_text import flow_line
 from durableq.services.views import CronView, FunctionView
 from durableq.words.clock import SystemClock
 from durableq.words.periods import format_ms
@@ -67,6 +68,8 @@ def _cron(view: FunctionView, cron: CronView) -> tuple[str, ...]:
 
 def _remarks(view: FunctionView) -> list[str]:
     found = [f"{view.id}: {'; '.join(ends)}"] if (ends := list(_ends(view))) else []
+    if view.flow:
+        found.append(_limits(view))
     if view.queued and not view.workers:
         runs = "1 run waits" if view.queued == 1 else f"{view.queued} runs wait"
         found.append(f"{view.id}: {runs} for a worker, and none that runs now has this function")
@@ -76,6 +79,10 @@ def _remarks(view: FunctionView) -> list[str]:
             f"{view.id}: a trigger could not be evaluated {times}, the last time: {texts.clean(view.last_fault)}"
         )
     return found
+
+
+def _limits(view: FunctionView) -> str:
+    return f"{view.id}: {texts.clean(flow_line(view.flow))}"
 
 
 def _ends(view: FunctionView) -> Iterator[str]:

@@ -75,6 +75,7 @@ def function(view: FunctionView) -> dict[str, Any]:
         "start_within_ms": view.start_within_ms or None,
         "finish_within_ms": view.finish_within_ms or None,
         "on_failure": view.on_failure or None,
+        "flow": plain(view.flow),
     }
 
 

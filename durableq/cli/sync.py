@@ -22,6 +22,8 @@ from durableq.cli.options import (
     seconds,
 )
 from durableq.cli.places import Found, find, say_unverified
+from durableq.cli.texts import clean
+from durableq.model.flow_text import FLOW_OPTIONS, flow_phrases
 from durableq.services.deploying import Change, Deployed, deploy
 from durableq.store.opening import calls_on, check_server, open_link, open_within
 from durableq.store.registry import Registry
@@ -109,6 +111,9 @@ def _text(deployed: Deployed) -> str:
 
 def _change(change: Change) -> str:
     values = (change.before, change.after)
+    if change.option in FLOW_OPTIONS:
+        before, after = (flow_phrases({change.option: value}).get(change.option, "none") for value in values)
+        return f"{change.option} {clean(before)} -> {clean(after)}"
     if all(isinstance(value, (str, int, float)) for value in values):
         return f"{change.option} {change.before} -> {change.after}"
     return change.option

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from durableq.model.event import Event, decode_event
 from durableq.model.failure import Failure
+from durableq.model.flow_text import FLOW_OPTIONS
 from durableq.model.memo import Memo, MemoKind
+from durableq.model.rerunning import occurrences
 from durableq.model.run import State
 from durableq.services.aftermath import failure_handler
 from durableq.services.awaited import (
@@ -21,6 +23,7 @@ from durableq.services.awaited import (
     senders_of,
     with_status,
 )
+from durableq.services.flow_views import HeldUp
 from durableq.services.notes import Note
 from durableq.services.pausing import paused_functions
 from durableq.store.crons import CronRow, Crons
@@ -58,6 +61,8 @@ class StepView:
     error: ErrorView | None = None
     awaited: AwaitedView | None = None
     """What it waits for, or did: an event, a signal, a child run."""
+    occurrence: int = 1
+    """Which time the run used the id: 2 and more in loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class RunView:
     """The run of its function's on_failure, when one run was asked for; "" for none."""
     rerun_of: str = ""
     """The run whose work it does again; "" for none."""
+    held_up: HeldUp | None = None
+    """Of a queued run: the limit at which it waits, or that its function is paused; None where nothing of the kind holds it."""
 
     @property
     def waiting_for(self) -> tuple[StepView, ...]:
@@ -150,6 +157,8 @@ class FunctionView:
     paused: str = ""
     """`wait` (what is triggered meanwhile is queued) or `skip` (it is left out); "" while it is not paused."""
     paused_at_ms: int = 0
+    flow: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Its flow control by option, as it is declared: what the registry has of it (docs/inside.md)."""
 
 
 CHILDREN_MAX: Final = 1000
@@ -211,10 +220,7 @@ def _view(row: RunRow, **more: Any) -> RunView:
 
 
 def error_view(blob: bytes) -> ErrorView:
-    """A stored failure. One that Lua wrote begins with T: name, newline, message."""
-    if blob.startswith(b"T"):
-        name, _, message = blob[1:].decode("utf-8", "replace").partition("\n")
-        return ErrorView(name, message)
+    """A stored failure."""
     try:
         failure = Failure.decode(blob)
     except CodecError as error:
@@ -227,6 +233,11 @@ def _steps(stored: RunDetails, states: Mapping[str, State]) -> tuple[StepView, .
     ordered = sorted(stored.memos.items(), key=lambda item: (item[1].number or 1 << 60, item[1].at_ms))
     ends = {entry.key: entry.at_ms for entry in stored.history}
     views = [_step(key, memo, notes.get(key), ends, states) for key, memo in ordered]
+    used = occurrences((key, view.id) for view, (key, _) in zip(views, ordered, strict=True))
+    views = [
+        replace(view, occurrence=used.get(key, 1)) if used.get(key, 1) > 1 else view
+        for view, (key, _) in zip(views, ordered, strict=True)
+    ]
     senders = senders_of(stored)
     if senders:
         views = [_sent(view, senders.get(key, "")) for view, (key, _) in zip(views, ordered, strict=True)]
@@ -288,8 +299,10 @@ def _value(blob: bytes) -> Any:
 RETIRED: Final[dict[str, Any]] = {"name": "(retired)", "triggers": [], "retries": 0}
 
 
-async def function_views(registry: Registry, reads: Reads, crons: Crons, flow: Flow) -> list[FunctionView]:
-    """Every function of a namespace."""
+async def function_views(
+    registry: Registry, reads: Reads, crons: Crons, flow: Flow, only: Collection[str] | None = None
+) -> list[FunctionView]:
+    """Every function of a namespace, or those named."""
     _, declarations = await registry.read()
     ticking = [(row.function, _cron(row)) for row in await crons.listed()]
     faults = await registry.faults()
@@ -297,6 +310,8 @@ async def function_views(registry: Registry, reads: Reads, crons: Crons, flow: F
     pauses = await paused_functions(flow, declarations)
     found = []
     for full_id in sorted({*declarations, *await reads.functions_with_runs()}):
+        if only is not None and full_id not in only:
+            continue
         # A function that was retired may still have queued runs, which somebody must be able to see.
         stored = declarations.get(full_id)
         declared: dict[str, Any] = codec.decode(stored) if stored is not None else RETIRED
@@ -324,6 +339,7 @@ async def function_views(registry: Registry, reads: Reads, crons: Crons, flow: F
                 int(timeouts.get("finish_ms") or 0),
                 after_failure if after_failure in declarations else "",
                 *pauses.get(full_id, ("", 0)),
+                {option: declared[option] for option in FLOW_OPTIONS if declared.get(option)},
             )
         )
     return found

@@ -39,6 +39,28 @@ def test_what_is_right_is_listed(project: Project) -> None:
     ]
 
 
+def test_flow_control_is_listed_below(project: Project) -> None:
+    project.module(
+        "shop.py",
+        f"app = dq.App('shop')\n{declares('pay', concurrency='10', singleton=repr('skip'))}{declares('ship')}",
+    )
+    assert check("shop").stdout.splitlines()[1:] == [
+        "shop/pay   pay/asked   shop:4",
+        "shop/ship  ship/asked  shop:9",
+        "shop/pay: singleton one, the rest is skipped; concurrency 10",
+        "ok: 1 app, 2 functions",
+    ]
+
+
+def test_what_does_not_go_together_is_told_with_its_line(project: Project) -> None:
+    options = {"batch": "dq.Batch(10, timeout='5s')", "priority": repr("event.data.p")}
+    project.module("shop.py", f"app = dq.App('shop')\n{declares('one', **options)}{declares('two', concurrency='0')}")
+    assert [reason[:60] for reason in reasons("shop")] == [
+        "shop.py:4: function 'one': batch and priority do not go toge",
+        "shop.py:9: function 'two': Concurrency limit must be at leas",
+    ]
+
+
 def test_every_refused_declaration_of_every_module_is_told_with_its_line(project: Project) -> None:
     project.module(
         "shop.py",

@@ -262,3 +262,28 @@ def test_redis_that_goes_away_in_between_is_not_waited_for_without_end(
     done = sync("shop", "--redis-url", empty.url)
     assert done.exit_code == 69
     assert "Redis went away, and did not come back within 0.1 s" in done.stderr
+
+
+def test_flow_control_that_has_changed_is_said_in_words(releases: Releases) -> None:
+    releases.write(declares("pay", concurrency="10"))
+    releases.sync("--release", "v1")
+    releases.write(declares("pay", concurrency="[5, dq.Concurrency(1, key='event.data.user')]", singleton="'skip'"))
+    assert (
+        "  changed  pay: concurrency 10 -> 5 and 1 per event.data.user, singleton none -> one, the rest is skipped\n"
+        in releases.sync("--release", "v2")
+    )
+
+
+def test_flow_control_is_shown_with_the_functions(releases: Releases) -> None:
+    releases.write(declares("pay", concurrency="10", idempotency="'event.data.cart_id'"), "ship")
+    releases.sync()
+    listed = durableq("functions", env=releases.env).stdout
+    assert "\nshop/pay: idempotency once in 24h per event.data.cart_id; concurrency 10\n" in listed
+    shown = json.loads(durableq("functions", "--json", env=releases.env).stdout)
+    assert {one["id"]: one["flow"] for one in shown} == {
+        "shop/pay": {
+            "concurrency": [{"limit": 10, "key": None, "scope": "function", "hold": "turn"}],
+            "idempotency": {"key": "event.data.cart_id"},
+        },
+        "shop/ship": {},
+    }
