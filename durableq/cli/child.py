@@ -30,13 +30,14 @@ from durableq.cli.reasons import AppsRefused
 from durableq.cli.reload.origins import code_directories
 from durableq.cli.selecting import selected
 from durableq.model.config import WORKER_NAME_VARIABLES, first_of
+from durableq.services.duties import Duties, Tellings
 from durableq.services.executor import RunInHand
 from durableq.services.narrated import NarratedRun
 from durableq.services.orphan import leave_when_orphaned
 from durableq.services.parent import EXIT_CONFIG, EXIT_STATE_LOST
 from durableq.services.pipe import Message, Pipe
 from durableq.services.settings import WorkerSettings
-from durableq.services.worker import Duties, Tellings, Worker
+from durableq.services.worker import Worker
 from durableq.store.leases import RENEW_EVERY_S
 from durableq.store.opening import calls_on, open_link, open_patiently
 from durableq.store.registry import Registry
@@ -188,9 +189,14 @@ class _Child:
         watching = asyncio.create_task(self._collector.watch())
         self._tell({"is": "working"})
         await self._leaving.wait()
-        await self._worker.drain(settings.grace_s)
+        ended = await self._worker.drain(settings.grace_s, heir=not self._orphaned)
         watching.cancel()
         await asyncio.gather(link.close(), bell_link.close())
+        if not ended:
+            # At once: the loop would wait for it, and the runs are handed back when this process is gone.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self._exit_code)
 
     # --- to and from the parent
 
@@ -267,7 +273,11 @@ class _Child:
         abandoned = worker.environment.abandoned.count
         # One is enough where a suspect must have nothing beside it.
         if abandoned and abandoned * 4 >= (1 if settings.alone else settings.concurrency):
-            return f"{abandoned} threads were abandoned: steps past their timeout, or runs that were cancelled"
+            return (
+                f"{abandoned} bodies were given up on and go on: steps past their timeout, or runs that were cancelled"
+            )
+        if worker.overstayed:
+            return "its lease was lost, and code of the runs that it had goes on"
         if settings.max_runs_per_child and worker.hand.executed >= settings.max_runs_per_child:
             return f"{worker.hand.executed} runs executed"
         if settings.max_memory_per_child_mb and resident_mb() > settings.max_memory_per_child_mb:

@@ -61,6 +61,7 @@ def check_place(replay: Replay, step_id: str) -> None:
 async def refuse_late(replay: Replay, step_id: str) -> None:
     """Where the turn ends or has ended, hold a step that is asked for, or cancel it."""
     if replay.phase is Phase.OVER:
+        replay.environment.abandoned.stands_still(asyncio.current_task())
         await Pending(loop=replay.loop)
     if replay.phase is Phase.LEAVING:
         replay.refusals += 1

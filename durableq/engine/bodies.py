@@ -22,8 +22,8 @@ from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any
 
 from durableq.engine.branch import Pending
+from durableq.engine.given_up import GivenUp
 from durableq.engine.scope import HERE, Scope
-from durableq.engine.threads import AbandonedThreads
 from durableq.words.errors import StepTimeout
 from durableq.words.periods import format_ms
 
@@ -92,7 +92,7 @@ class Work:
     __slots__ = ("_abandoned", "_body", "_future", "_given_up", "_loop", "_name", "_result", "ended")
 
     def __init__(
-        self, body: Body, loop: AbstractEventLoop, abandoned: AbandonedThreads, run_id: str, step_key: str
+        self, body: Body, loop: AbstractEventLoop, abandoned: GivenUp, run_id: str, step_key: str
     ) -> None:
         self._body = body
         self._loop = loop

@@ -10,7 +10,8 @@ from random import SystemRandom
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from durableq.engine.threads import AbandonedThreads, Threads
+from durableq.engine.given_up import GivenUp
+from durableq.engine.threads import Threads
 from durableq.model.event import Event
 from durableq.model.limits import Limits
 from durableq.words.ids import check_step_id, step_key
@@ -74,8 +75,8 @@ class Environment:
     """Where `def` functions run."""
     body_threads: Threads = field(default_factory=lambda: Threads("durableq-body"))
     """Where the plain step bodies of `async` functions run, and the branches of `parallel`."""
-    abandoned: AbandonedThreads = field(default_factory=AbandonedThreads)
-    """Threads given up on that still live; the worker drains when they are many."""
+    abandoned: GivenUp = field(default_factory=GivenUp)
+    """Threads and tasks given up on that still live; the worker drains when they are many."""
     on_body: Callable[[str, str], Awaitable[None]] | None = None
     """Awaited with (run id, step id) right before each body begins; must not raise. None: nobody wants to know."""
     stand_in: Callable[[ClaimedRun, str, Callable[[], Any]], Callable[[], Any]] | None = None

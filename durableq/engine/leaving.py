@@ -16,7 +16,7 @@ from asyncio import Future
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from durableq.engine.branch import Branch
+from durableq.engine.branch import Branch, Pending
 from durableq.engine.edge import Edge
 from durableq.engine.phase import Phase
 from durableq.words.errors import NonRetriableError
@@ -51,6 +51,7 @@ async def leave(replay: Replay) -> None:
     finally:
         for edge in replay.edges:
             edge.give_up()
+        _give_up_on_tasks(replay)
         replay.naming.close()  # steps that were called, and whose await was never reached
         replay.phase = Phase.OVER
 
@@ -70,6 +71,16 @@ def _living(replay: Replay, asked: set[Branch]) -> list[Future[Any]]:
         if not edge.stuck and not edge.ended.done():
             living.append(edge.ended)
     return living
+
+
+def _give_up_on_tasks(replay: Replay) -> None:
+    """Count what swallows its cancellation, until it ends. Not what awaits an answer of ours, or a thread: that stands still."""
+    for branch in replay.living_branches():
+        task = branch.task
+        if task is None or task.done() or isinstance(branch.awaiting, Pending):
+            continue
+        keys = list(replay.executing) if branch.in_body else []
+        replay.environment.abandoned.add_task(task, replay.run.run_id, keys or [""])
 
 
 def _ignore(task: Future[Any] | None) -> None:

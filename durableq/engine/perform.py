@@ -17,7 +17,7 @@ from durableq.engine.asks import Ask
 from durableq.engine.attempt import Returned, StepCall, attempt
 from durableq.engine.lookup import look_up
 from durableq.engine.options import StepOptions
-from durableq.engine.phase import LEFT
+from durableq.engine.phase import LEFT, RUNNING
 from durableq.engine.port import NewWait, StepNote
 from durableq.engine.records import Delay
 from durableq.engine.verdict import retry_of_step
@@ -68,6 +68,8 @@ async def perform(replay: Replay, call: StepCall) -> Any:
                 continue
             result = await attempt(replay, ask, call)
             conductor.body_ended(ask)
+            if replay.phase is not RUNNING and replay.phase in LEFT:
+                await refuse_late(replay, call.step_id)  # the body swallowed its cancellation, and has ended after all
             if isinstance(result, Returned):
                 fresh = result
                 memo = await conductor.recorded(ask, MemoKind.DATA, result.blob, _note(replay, ask, ""))

@@ -17,5 +17,7 @@ class Phase(Enum):
     """User code has been left, or given up on. A step asked for now is never answered."""
 
 
+RUNNING = Phase.RUNNING
+
 LEFT = (Phase.LEAVING, Phase.OVER)
 """The phases in which user code goes on without us."""

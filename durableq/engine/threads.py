@@ -7,7 +7,6 @@ what bounds the runs in hand and the bodies of each run.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -52,37 +51,3 @@ class Threads:
                 if self._closed or len(self._idle) >= self._idle_max:
                     return
                 self._idle.append(inbox)
-
-
-class AbandonedThreads:
-    """The threads whose body went past its timeout, or was cancelled, and still runs. Used on the loop only."""
-
-    def __init__(self) -> None:
-        self._living: Counter[tuple[str, str]] = Counter()
-        self.on_left: Callable[[str], None] = lambda _run_id: None
-        """Told of a run when the last of its threads here has ended."""
-
-    @property
-    def count(self) -> int:
-        """How many live now. A child with many of them is replaced."""
-        return self._living.total()
-
-    def add(self, run_id: str, step_key: str) -> None:
-        """A thread is given up on."""
-        self._living[run_id, step_key] += 1
-
-    def ended(self, run_id: str, step_key: str) -> None:
-        """Such a thread has come to its end after all."""
-        self._living[run_id, step_key] -= 1
-        if not self._living[run_id, step_key]:
-            del self._living[run_id, step_key]
-            if not self.any_of(run_id):
-                self.on_left(run_id)
-
-    def any_of(self, run_id: str) -> bool:
-        """Whether any code of this run still runs here."""
-        return any(run == run_id for run, _ in self._living)
-
-    def holds(self, run_id: str, step_key: str) -> bool:
-        """Whether a body of this step still runs here, so that its next attempt must not start."""
-        return (run_id, step_key) in self._living

@@ -23,6 +23,7 @@ from durableq.store.runs import (
     Answers,
     FinishWrite,
     FireWrite,
+    LeaveWrite,
     ReleaseWrite,
     RetryWrite,
     Runs,
@@ -45,6 +46,7 @@ Write = (
     | SignalWait
     | InvokeWrite
     | FireWrite
+    | LeaveWrite
     | SuspendWrite
     | RetryWrite
     | FinishWrite
@@ -101,6 +103,7 @@ class Committer:
             WaitWrite: runs.record_waits,
             **(_beginnings(calls) if calls is not None else {}),
             FireWrite: runs.fire_waits,
+            LeaveWrite: runs.leave_slots,
             SuspendWrite: runs.suspend_runs,
             RetryWrite: runs.retry_runs,
             FinishWrite: self._finish,

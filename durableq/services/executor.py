@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
+from durableq.engine.given_up import GivenUp
 from durableq.engine.port import EventWait, Invocation, News, NewWait, NotYet, Recorded, SignalWait, StepNote
 from durableq.model.event import decode_event, read_head
 from durableq.model.failure import Failure
@@ -29,12 +31,14 @@ from durableq.store.records import NotYet as StoredNotYet
 from durableq.store.runs import (
     FinishWrite,
     FireWrite,
+    LeaveWrite,
     ReleaseWrite,
     RetryWrite,
     Runs,
     StepWrite,
     SuspendWrite,
     WaitWrite,
+    left_behind,
 )
 from durableq.store.signals import SignalWait as SignalWrite
 from durableq.words.clock import ServerClock
@@ -55,6 +59,7 @@ class RunInHand:
     """The engine's port for one run, from its claim to the confirmation of its last write."""
 
     __slots__ = (
+        "_abandoned",
         "_beginnings",
         "_clock",
         "_committer",
@@ -66,6 +71,7 @@ class RunInHand:
         "_log",
         "_parted",
         "_scope",
+        "_stays",
         "_under_way",
         "claimed",
         "run_id",
@@ -93,6 +99,9 @@ class RunInHand:
         self._under_way: set[asyncio.Task[int]] | None = None
         """Waits that are about to begin so."""
         self._execution: Execution | None = None
+        self._abandoned: GivenUp | None = None
+        self._stays = False
+        """Whether slots were left with the lease, for code that was given up on."""
         self._given = b""
         self._scope: Mapping[str, Any] | None = None
         self._dropped = ""
@@ -132,6 +141,11 @@ class RunInHand:
         return self._committer.add(FireWrite(self.run_id, self.claimed.epoch, self.seen, key), self._fired)
 
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
+        if self._abandoned and self._abandoned.any_of(self.run_id):
+            return asyncio.get_running_loop().create_task(self._suspend_without(seen, waits))
+        return self._suspend(seen, waits)
+
+    def _suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         epoch = self.claimed.epoch
         if not waits:
             return self._committer.add(SuspendWrite(self.run_id, epoch, seen), self._suspended)
@@ -139,6 +153,16 @@ class RunInHand:
             # Answered like the last one, whose answer is the one that counts.
             self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
         return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1), self._suspended)
+
+    async def _suspend_without(self, seen: int, waits: Sequence[NewWait]) -> News | None:
+        """Suspend a run while code of it still executes: a thread past its step's timeout."""
+        await self._leave_slots()
+        return await self._suspend(seen, waits)
+
+    async def _leave_slots(self) -> None:
+        """The turn ends, and code of it goes on: it keeps as many slots as the run has. Raises Stale."""
+        await self._committer.add(LeaveWrite(self.run_id, self.claimed.epoch))
+        self._stays = True
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -209,9 +233,12 @@ class RunInHand:
     async def execute(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> None:
         """From the claim to the confirmed outcome. Never raises."""
         written, taken = False, False
+        self._abandoned = abandoned = environment.abandoned
         try:
             outcome = await self._outcome(function, runs, environment)
             self._hand.ended(self)
+            if abandoned and not isinstance(outcome, (Suspended, Abandoned)) and abandoned.any_of(self.run_id):
+                await self._leave_slots()
             await self._write(outcome)
             written = not isinstance(outcome, Abandoned)
             taken = isinstance(outcome, Abandoned) and outcome.cause is Stale
@@ -224,13 +251,27 @@ class RunInHand:
                 for task in self._under_way:
                     task.cancel()
             self._hand.gone(self)
-            if not written:
-                if environment.abandoned.any_of(self.run_id):
-                    self._hand.linger(self.run_id)
-                if not self._dropped:
-                    self._lapsed()
+            if not written or self._stays or abandoned:
+                self._part(written, abandoned)
         if taken:
             await self._tell_taken(runs)
+
+    def _part(self, written: bool, abandoned: GivenUp) -> None:
+        """Its turn is over. What it still holds in Redis returns when its code has ended: at once, as a rule."""
+        names = [] if written else [self.run_id]
+        if self._stays:
+            names.append(left_behind(self.run_id, self._committer.lease))
+        if not abandoned.any_of(self.run_id):
+            self._code_ended(names, written)
+        else:
+            ended = partial(self._code_ended, names, written)
+            self._hand.linger(self.run_id, names, ended, takes_place=not written)
+
+    def _code_ended(self, names: Sequence[str], written: bool) -> None:
+        if names:
+            self._hand.returned(names)
+        if not written and not self._dropped:
+            self._lapsed()
 
     async def _outcome(self, function: Function[Any] | None, runs: Runs, environment: Environment) -> Outcome | None:
         if function is None:

@@ -3,14 +3,17 @@
 A run leaves its place as soon as its code has ended, so that the next claim can travel right behind the commit; it stays
 known until Redis has confirmed that commit, so that nobody mistakes it for a stranger.
 
-A run that is not ours any more, cancelled as a rule, may have a thread of user code that nothing can stop: it lingers. Its
-place is free when that code has ended; Redis knows nothing of it.
+Code that was given up on lingers: a thread that nothing can stop, a task that swallows its cancellation. It is known by the
+names of the slots that it keeps (decision 013) until it has ended, and whoever is asked for these says so then. Where its run
+was dropped, cancelled as a rule, it keeps the run's place as well; where the turn ended in order, only what it is named by.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 
 class Held(Protocol):
@@ -26,21 +29,41 @@ class Held(Protocol):
     def cancelled(self, why: str) -> None: ...
 
 
+class _Lingering(NamedTuple):
+    """Code of one turn that was given up on."""
+
+    names: Sequence[str]
+    takes_place: bool
+    since_s: float
+    ended: Callable[[], None]
+
+
 class Hand:
     """Runs of one child under one lease."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(
+        self,
+        places: int,
+        *,
+        returned: Callable[[Sequence[str]], None] = lambda _names: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`returned` is told what has ended that may still have slots in Redis, by what they are named."""
         self.places = places
+        self.returned = returned
+        self._clock = clock
         self._executing: dict[str, Held] = {}
         self._confirming: dict[str, Held] = {}
-        self._lingering: set[str] = set()
+        self._lingering: dict[str, list[_Lingering]] = {}
+        """By run, which may linger by more than one turn."""
         self._changed = asyncio.Event()
         self.executed = 0
 
     @property
     def room(self) -> int:
         """Free places."""
-        return self.places - len(self._executing) - len(self._lingering)
+        free = self.places - len(self._executing)
+        return free - len(self.lingering) if self._lingering else free
 
     @property
     def executing(self) -> int:
@@ -48,8 +71,15 @@ class Hand:
 
     @property
     def lingering(self) -> frozenset[str]:
-        """Runs that were dropped, and whose code still executes in a thread here."""
-        return frozenset(self._lingering)
+        """Runs that were dropped, and whose code still executes here: each takes a place."""
+        return frozenset(run for run, each in self._lingering.items() if any(one.takes_place for one in each))
+
+    def overdue(self, after_s: float) -> list[str]:
+        """The names of what has lingered for longer than this."""
+        before_s = self._clock() - after_s
+        return [
+            name for each in self._lingering.values() for one in each if one.since_s < before_s for name in one.names
+        ]
 
     @property
     def empty(self) -> bool:
@@ -61,8 +91,12 @@ class Hand:
         return frozenset(self._executing)
 
     def known(self) -> list[str]:
-        """Every run whose last commit Redis has not confirmed."""
-        return [*self._executing, *self._confirming]
+        """Every run whose last commit Redis has not confirmed, and what lingers, by what its slots are named."""
+        known = [*self._executing, *self._confirming]
+        for each in self._lingering.values():
+            for one in each:
+                known += one.names
+        return known
 
     def get(self, run_id: str) -> Held | None:
         return self._executing.get(run_id)
@@ -89,13 +123,16 @@ class Hand:
                 del place[held.run_id]
         self._changed.set()
 
-    def linger(self, run_id: str) -> None:
-        """It was dropped, and its code still executes: its place stays taken until `left`."""
-        self._lingering.add(run_id)
+    def linger(
+        self, run_id: str, names: Sequence[str], ended: Callable[[], None] = lambda: None, *, takes_place: bool = True
+    ) -> None:
+        """Code of it was given up on and executes: it is known by these names until `left`, and `ended` is called then."""
+        self._lingering.setdefault(run_id, []).append(_Lingering(names, takes_place, self._clock(), ended))
 
     def left(self, run_id: str) -> None:
-        """The last thread of a run that was given up on has ended."""
-        self._lingering.discard(run_id)
+        """The last code of a run that was given up on has ended."""
+        for one in self._lingering.pop(run_id, ()):
+            one.ended()
         self._changed.set()
 
     def drop_all(self, reason: str) -> None:

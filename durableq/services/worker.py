@@ -3,21 +3,21 @@
 Three connections at most: one pipelined for scripts, one for blocking reads, and whatever user code opens through its app.
 What happens at the edges:
 
- - The lease is lost (LEASE_LOST, a stop longer than the lease): everything in hand is dropped at once, a new lease begins.
+ - The lease is lost (LEASE_LOST, a stop longer than the lease): everything in hand is dropped at once; a new lease begins
+   when all their code has ended, since others execute these runs by now. Where it does not end, the child is replaced.
  - Told to drain, or the parent is gone: nothing new is claimed, what is in hand goes on for up to the grace period, the
-   rest is handed back with the lease, exit.
+   rest is handed back with the lease, exit. While code executes that is left to the parent, when this process is gone.
  - StateLost: nothing is written any more; the process leaves with exit code 75.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 from durableq.engine.environment import Environment
 from durableq.model.event import Event
-from durableq.model.function import Function
 from durableq.model.limits import Limits
 from durableq.model.memo import Memo
 from durableq.services.claimer import Claimer
@@ -25,6 +25,7 @@ from durableq.services.committer import Committer, Retention
 from durableq.services.declared import Declared
 from durableq.services.deliverer import Deliverer
 from durableq.services.doubt import Doubt
+from durableq.services.duties import Duties, Tellings
 from durableq.services.executor import Beginnings, RunInHand
 from durableq.services.hand import Hand
 from durableq.services.health import Watched, stalled
@@ -32,13 +33,15 @@ from durableq.services.invoking import Invoking
 from durableq.services.listener import QUIET_MS, Listener
 from durableq.services.looking_back import LookingBack
 from durableq.services.reconciler import Reconciler
+from durableq.services.returning import Returning
 from durableq.services.router import Router
 from durableq.services.sender import Prepared, send
 from durableq.services.service import Loop
+from durableq.services.under_lease import UnderLease
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
 from durableq.store.events import Backlog, Events
-from durableq.store.failures import LeaseLost
+from durableq.store.flow import Flow
 from durableq.store.leases import Leases
 from durableq.store.records import Claimed
 from durableq.store.registry import Registry
@@ -51,32 +54,12 @@ from durableq.words.ids import new_token
 from durableq.words.telemetry import Log
 
 LEAVING_PATIENCE_S: Final = 1.0
+ENDING_S: Final = 0.25
+"""What code has, when the grace period is over, to end before its process does."""
+LOST_S: Final = 10.0
+"""What code has to end when the lease is lost: twice what leaving it takes."""
 SIGNAL_REMEMBERED_MS: Final = 86_400_000
 """For how long a step that sends a signal may be executed again, and finds that it has reached a run already."""
-
-
-class Duties(NamedTuple):
-    """What one child is to do."""
-
-    functions: Mapping[str, Function[Any]]
-    """By full id."""
-    app_ids: Sequence[str]
-    worker: str
-    release: str
-    concurrency: int
-    alone: bool = False
-    """Only runs that saw two deaths of their worker, one at a time; leaves when there are none."""
-
-
-class Tellings(NamedTuple):
-    """What a child tells its parent."""
-
-    leased: Callable[[str], None]
-    suspects: Callable[[], None]
-    lost: Callable[[StateLost], None]
-    done: Callable[[], None]
-    quiet: Callable[[], None] = lambda: None
-    """Nothing is claimed any more."""
 
 
 class Worker:
@@ -113,7 +96,10 @@ class Worker:
         self._started = 0
         self._lost = False
         self._leaving = False
-        self.hand = Hand(1 if duties.alone else duties.concurrency)
+        self.overstayed = False
+        """Whether code of runs that were lost does not end, so that no other lease can begin: this process has to go."""
+        self.hand = Hand(1 if duties.alone else duties.concurrency, returned=self._returned)
+        self._returning = Returning(Flow(calls), log, amiss=self._compare)
         self.environment = Environment(
             bodies_max=duties.concurrency,
             send=self._send,
@@ -164,14 +150,14 @@ class Worker:
             cancelled=self._cancelled,
             inbox_gone=self.doubt_lease,
         )
-        self._claims = _Under(self._claimer, self.lease_lost)
+        self._claims = UnderLease(self._claimer, self.lease_lost)
         self._claiming = Loop("claimer", self._claims, log, self._state_lost)
         self._routing = Loop("router", self._router, log, self._state_lost)
         self._deliverer = Deliverer(Waits(calls), self._runs, log, Retention().failed, self._delivered)
         self._delivering = Loop("deliverer", self._deliverer, log, self._state_lost)
         self._listening = Loop("listener", self._listener, log, self._state_lost)
         self._reconciler = Reconciler(self._runs, self._claimer, self.hand, log)
-        self._reconciling = Loop("reconciler", _Under(self._reconciler, self.lease_lost), log, self._state_lost)
+        self._reconciling = Loop("reconciler", UnderLease(self._reconciler, self.lease_lost), log, self._state_lost)
         # Not the router: a round of its lasts as long as there is a backlog, and any other worker routes as well.
         self._fetching = (
             Watched(self._claiming, calls.link, at_rest=lambda: self.hand.room <= 0),
@@ -238,8 +224,7 @@ class Worker:
     async def stop_claiming(self) -> None:
         """From here on nothing new comes in hand, and a lease that is lost is not followed by another."""
         self._leaving = True
-        # Routing goes on until nothing is heard any more: a ring that a read under way brings wakes nobody else. So does
-        # delivering, and the comparison that finds what was cancelled.
+        # Routing and delivering go on until nothing is heard any more: a ring that a read under way brings wakes nobody else.
         self._listener.leave()
         await self._claiming.stop()
         if self._lost:
@@ -253,8 +238,12 @@ class Worker:
         except (TimeoutError, DurableqError) as error:
             self._log.warning("runs.not_compared", error=str(error) or "Redis did not answer in time")
 
-    async def drain(self, grace_s: float) -> None:
-        """Stop claiming, let what is in hand go on for up to `grace_s`, hand the rest back with the lease."""
+    async def drain(self, grace_s: float, *, heir: bool = False) -> bool:
+        """Stop claiming, let what is in hand go on for up to `grace_s`, hand the rest back with the lease.
+
+        `heir`: somebody closes the lease when this process is gone, so it is not done here while code still executes: its
+        run, and its slots, would be another's. Returns whether all code has ended.
+        """
         await self.stop_claiming()
         self._tell.quiet()
         if self._executions:
@@ -265,7 +254,10 @@ class Worker:
         await asyncio.gather(*(loop.stop() for loop in loops))
         if self._leasing is not None:
             self._leasing.cancel()
-        if not self._lost:
+        ended = await self._code_ends(ENDING_S)
+        if not ended:
+            self._log.warning("code.goes_on", runs=self._stubborn(), then="leaving without it")
+        if not self._lost and (ended or not heir):
             try:
                 async with asyncio.timeout(LEAVING_PATIENCE_S):
                     await self._hang_up()
@@ -275,6 +267,21 @@ class Worker:
             except (TimeoutError, DurableqError) as error:
                 self._log.warning("lease.not_closed", error=str(error) or "Redis did not answer in time")
         self.environment.close()
+        return ended
+
+    async def _code_ends(self, within_s: float) -> bool:
+        """Wait until no code of any run executes here. Whether it came to that."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.hand.executing or self.environment.abandoned:
+                    await self.hand.changed()
+        except TimeoutError:
+            return False
+        return True
+
+    def _stubborn(self) -> list[str]:
+        """Some of the runs whose code does not end."""
+        return sorted({*self.hand.runs, *self.environment.abandoned.runs})[:10]
 
     async def _hang_up(self) -> None:
         """Break off the read of bells that is under way: it would swallow the ring with which the lease is closed."""
@@ -307,6 +314,9 @@ class Worker:
         self._executions.add(executing)
         self._started += 1
         executing.add_done_callback(self._executions.discard)
+
+    def _returned(self, names: Sequence[str]) -> None:
+        self._returning.ended(self._lease, names)
 
     def _deliver(self, run_id: str, key: str, memo: Memo) -> None:
         held = self.hand.get(run_id)
@@ -367,6 +377,12 @@ class Worker:
         self._leasing = asyncio.get_running_loop().create_task(self._lease_again())
 
     async def _lease_again(self) -> None:
+        # Bodies of a process that has a lease are what limits count, and those of the lost runs begin elsewhere by now.
+        if not await self._code_ends(LOST_S):
+            self._log.error("code.goes_on", runs=self._stubborn(), then="this process is replaced")
+            self.overstayed = True
+            return
+        self.overstayed = False
         try:
             await self._begin_lease()
         except StateLost as lost:
@@ -382,18 +398,3 @@ class Worker:
             self._lost = True
             self.hand.drop_all("the namespace is lost")
             self._tell.lost(lost)
-
-
-class _Under:
-    """A service that works under the lease: LEASE_LOST is told on."""
-
-    def __init__(self, service: Claimer | Reconciler, lost: Callable[[str], None]) -> None:
-        self._service = service
-        self._lost = lost
-
-    async def run_once(self) -> float:
-        try:
-            return await self._service.run_once()
-        except LeaseLost as error:
-            self._lost(str(error).partition(" ")[2])
-            return 0.2

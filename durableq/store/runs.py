@@ -85,6 +85,18 @@ class ReleaseWrite(NamedTuple):
     epoch: int
 
 
+class LeaveWrite(NamedTuple):
+    """Its turn is about to end, and code of it that was given up on still executes."""
+
+    run_id: str
+    epoch: int
+
+
+def left_behind(run_id: str, lease: str) -> str:
+    """What slots that `leave_slots` has left with a lease are named."""
+    return f"{run_id}~{lease}"
+
+
 class Answers(NamedTuple):
     """The server's time and one answer per item."""
 
@@ -159,6 +171,10 @@ class Runs:
     async def release_runs(self, lease: str, writes: Sequence[ReleaseWrite]) -> Answers:
         """Per item None or STALE."""
         return _done(await self._calls.run("release_runs", lease, *chain.from_iterable(writes)))
+
+    async def leave_slots(self, lease: str, writes: Sequence[LeaveWrite]) -> Answers:
+        """Leave as many slots as each run has with the lease, until `free_slots` names them. Per item None or STALE."""
+        return _done(await self._calls.run("leave_slots", lease, *chain.from_iterable(writes)))
 
     async def release_strangers(self, lease: str, number: int, in_hand: Sequence[str]) -> tuple[list[str], list[str]]:
         """Give back runs that the lease holds and this list lacks. Returns them, and those that the lease does not hold.

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from durableq.app import App
 from durableq.services.committer import Retention
+from durableq.services.duties import Duties, Tellings
 from durableq.services.executor import RunInHand
-from durableq.services.worker import Duties, Tellings, Worker
+from durableq.services.worker import Worker
 from durableq.store.leases import Leases
 from durableq.testing.crashes import Crash, Crashes, MortalRuns, Watch
 from durableq.testing.server import MemoryLink, MemoryServer

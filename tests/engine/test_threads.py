@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from durableq.engine.threads import AbandonedThreads, Threads
+from durableq.engine.given_up import GivenUp
+from durableq.engine.threads import Threads
 
 
 def run(threads: Threads) -> int:
@@ -65,7 +66,7 @@ def test_they_are_daemons_and_end_when_closed() -> None:
 
 
 def test_abandoned_threads_are_counted_by_step() -> None:
-    abandoned = AbandonedThreads()
+    abandoned = GivenUp()
     abandoned.add("run", "step")
     abandoned.add("run", "step")
     abandoned.ended("run", "step")

@@ -14,7 +14,8 @@ from durableq.cli.deployment import declarations_of
 from durableq.model.event import encode_event
 from durableq.model.failure import Failure
 from durableq.model.memo import Memo
-from durableq.services.worker import Duties, Tellings, Worker
+from durableq.services.duties import Duties, Tellings
+from durableq.services.worker import Worker
 from durableq.store.calls import Calls
 from durableq.store.cancels import Cancels
 from durableq.store.events import Events, NewEvent

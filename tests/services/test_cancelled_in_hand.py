@@ -182,11 +182,13 @@ async def test_a_thread_that_goes_on_keeps_the_run_s_place_until_it_ends(
         await cancelled(hands, "shop/stubborn")
         assert worker.hand.lingering == {run.row.id}
         assert (worker.hand.room, worker.environment.abandoned.count) == (3, 1)
-        assert run.row.id not in worker.hand.known()
+        assert run.row.id in worker.hand.known()
+        await worker._reconciler.compare()
         go_on.set()
         await hands.until(lambda: worker.hand.room == 4, "its place is free")
     assert ended.is_set()
     assert (worker.hand.lingering, worker.environment.abandoned.count) == (frozenset(), 0)
+    assert not worker.hand.known()
     assert not (await hands.runs("shop/stubborn"))[0].memos
 
 

@@ -8,7 +8,8 @@ import structlog
 
 from durableq import App, Context, Event, EventTrigger
 from durableq.model.event import encode_event
-from durableq.services.worker import Duties, Tellings, Worker
+from durableq.services.duties import Duties, Tellings
+from durableq.services.worker import Worker
 from durableq.store.bells import Bells
 from durableq.store.calls import Calls
 from durableq.store.events import Events, NewEvent

@@ -17,6 +17,7 @@ from durableq.store.cancels import Cancels
 from durableq.store.crons import Crons, CronToLookAt, Settled, TickWrite
 from durableq.store.events import Decision, Events, NewEvent
 from durableq.store.flow import Flow
+from durableq.store.flow_reads import FlowReads
 from durableq.store.invokes import Invokes, InvokeWrite, NewRun
 from durableq.store.keys import KEYS
 from durableq.store.leases import Leases
@@ -25,6 +26,7 @@ from durableq.store.reruns import Rerun, Reruns
 from durableq.store.runs import (
     FinishWrite,
     FireWrite,
+    LeaveWrite,
     ReleaseWrite,
     RetryWrite,
     Runs,
@@ -82,6 +84,7 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "register_app": (lambda c: Registry(c).register_app("a", "r", {"f": b""}), [1, 1, 1]),
     "promote_deployment": (lambda c: Registry(c).promote_deployment("a", "r"), [1, 1]),
     "retire_functions": (lambda c: Registry(c).retire_functions(1), []),
+    "note_faults": (lambda c: Registry(c).note_faults([("a/f throttle", "why"), ("a/f priority", "why")]), 2),
     "register_lease": (lambda c: Leases(c).register_lease("l", "w", ["a"], "r", ["a/f", "a/g"]), [0, 1]),
     "renew_leases": (lambda c: Leases(c).renew_leases(["l", "m"]), [0, [1, b"LOST"]]),
     "close_lease": (lambda c: Leases(c).close_lease("l", crashed=True, reason="", keep_failed=1), [0, 0, 0]),
@@ -95,10 +98,12 @@ VERBS: dict[str, tuple[Callable[[Calls], Awaitable[Any]], Any]] = {
     "retry_runs": (lambda c: Runs(c).retry_runs("l", [RetryWrite("r", 1, 1, 1, b"")] * 2), ANSWERED),
     "finish_runs": (lambda c: Runs(c).finish_runs("l", [FinishWrite("r", 1, "c", b"")] * 2, 1, 1), ANSWERED),
     "release_runs": (lambda c: Runs(c).release_runs("l", [ReleaseWrite("r", 1)] * 2), ANSWERED),
+    "leave_slots": (lambda c: Runs(c).leave_slots("l", [LeaveWrite("r", 1)] * 2), ANSWERED),
     "release_strangers": (lambda c: Runs(c).release_strangers("l", 1, ["r", "s"]), [0, [], []]),
     "rerun_runs": (lambda c: Reruns(c).rerun_runs("c", [Rerun("r", "s", b"", 1, b"")] * 2), [b"", b"GONE"]),
     "free_slots": (lambda c: Flow(c).free_slots("l", ["r", "s"]), 2),
     "pause_functions": (lambda c: Flow(c).pause_functions(["a/f", "a/g"], "wait"), [1, b"NO_FUNCTION"]),
+    "read_gates": (lambda c: FlowReads(c).gates("a/f"), [0, b"0", []]),
     "note_doing": (lambda c: Runs(c).note_doing("l", "step"), 1),
     "fire_timers": (lambda c: Timers(c).fire_timers(), [0, 0, -1]),
     "read_crons": (lambda c: Crons(c).read_crons(10), [0, -1, [[b"a/f k", b"", 0]]]),
