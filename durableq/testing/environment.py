@@ -108,7 +108,7 @@ class TestEnv(Looks):
     def run_to_end(self, *, at_most: Duration = AT_MOST) -> None:
         """Let time pass until every run is final, but for those that cron ticks start on the way.
 
-        Raises EnvFailure when one is not after `at_most`.
+        What is debounced or collected for a batch becomes a run first. Raises EnvFailure when one is not after `at_most`.
         """
         self._wait("run_to_end()", self._stage.run_to_end(length_ms("run_to_end at_most", at_most)))
 

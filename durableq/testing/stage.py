@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from durableq.app import App
 from durableq.model.cron import TICK_NAME
-from durableq.model.event import Event, read_head
+from durableq.model.event import Event
+from durableq.model.event.batch import first_given
 from durableq.model.invoking import encode_invoked
 from durableq.model.routing import RoutingTable
 from durableq.model.run import State
@@ -28,6 +29,7 @@ from durableq.services.waker import Waker
 from durableq.store.calls import Calls
 from durableq.store.crons import Crons
 from durableq.store.events import Events
+from durableq.store.flow_reads import FlowReads
 from durableq.store.reads import Reads, RunRow
 from durableq.store.registry import Registry
 from durableq.store.runs import Runs
@@ -75,6 +77,9 @@ class Stage:
         """The place of each, by full id: apps in the order given, functions in that of their declaration."""
         self.hearing = Hearing(apps, RoutingTable(0, self._declarations))
         self._ticks = have_crons(apps)
+        declared = [function for app in apps for function in app.functions.values()]
+        self._holding = [function.full_id for function in declared if function.flow.debounce or function.flow.batch]
+        """Functions that hold events back."""
         self.clock = VirtualClock(SystemClock().wall_ms() if now_ms is None else now_ms)
         self.stubs = Stubs()
         self.crashes = Crashes()
@@ -195,18 +200,22 @@ class Stage:
         await self.settle()
 
     async def run_to_end(self, at_most_ms: int) -> None:
-        """Let time pass until every run is final, but for those of ticks on the way. EnvFailure when that takes longer."""
+        """Let time pass until every run is final, but for those of ticks on the way, and no event is held back any more.
+
+        EnvFailure when that takes longer.
+        """
         await self.opened()
         begun_ms = self.clock.now_ms
         until_ms = begun_ms + at_most_ms
         await self.settle()
         while True:
-            left = await self._left(begun_ms)
+            left = [f"{row.function} {row.id} ({row.state.label})" for row in await self._left(begun_ms)]
+            left += await self._held_back(begun_ms)
             if not left:
                 return
             next_ms = await self._next_due_ms()
             if next_ms is None or next_ms > until_ms:
-                named = ", ".join(f"{row.function} {row.id} ({row.state.label})" for row in left[:10])
+                named = ", ".join(left[:10])
                 why = "nothing is due that could end" if next_ms is None else "still not final at the end of at_most:"
                 raise EnvFailure(f"{why} {named}")
             self.clock.move_to(next_ms)
@@ -281,8 +290,17 @@ class Stage:
         return [
             row
             for row, given in zip(rows, inputs, strict=True)
-            if row.created_at_ms <= begun_ms or read_head(given).name != TICK_NAME
+            if row.created_at_ms <= begun_ms or first_given(given, row.created_at_ms).head().name != TICK_NAME
         ]
+
+    async def _held_back(self, begun_ms: int) -> list[str]:
+        """Debounces and batches that are going to be runs; with crons those that were there at the beginning, as of runs."""
+        if not self._holding:
+            return []
+        reads = FlowReads(await self.opened())
+        held = [(name, row) for name in self._holding for row in (await reads.held_back(name, LEFT_MAX))[1]]
+        words = {"D": "a debounce", "B": "a batch"}
+        return [f"{name} ({words[row.letter]})" for name, row in held if not self._ticks or row.since_ms <= begun_ms]
 
     async def _stuck(self) -> EnvFailure:
         calls = await self.opened()
