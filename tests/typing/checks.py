@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_type
 
 from durableq.app import App
@@ -12,8 +13,13 @@ from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
 from durableq.handles import RunHandle, SyncRunHandle
 from durableq.model.cancelling import CancelOn, Timeouts
+from durableq.model.collecting import Batch, Debounce
+from durableq.model.concurrency import Concurrency
 from durableq.model.event import Event
+from durableq.model.function import Function
+from durableq.model.pacing import RateLimit, Throttle
 from durableq.model.signal import Signal
+from durableq.model.singleton import Singleton
 from durableq.model.trigger import CronTrigger, EventTrigger
 from durableq.services.cancelling import Cancellation
 
@@ -154,6 +160,25 @@ def functions_may_be_cancelled_timed_and_followed(app: App) -> None:
     app.function("b", triggers=EventTrigger("a/b"), on_failure=typed, timeouts=Timeouts(start="5m", finish="1h"))
     app.function("c", triggers=EventTrigger("a/b"), on_failure=plain, cancel_on=[CancelOn("x", if_="true", timeout=60)])
     app.function("d", triggers=EventTrigger("a/b"), on_failure=lambda ctx: None)
+
+
+def flow_control_is_given_as_values_numbers_or_words(app: App) -> None:
+    on = EventTrigger("a/b")
+    app.function("a", triggers=on, concurrency=10, singleton="skip", idempotency="event.id", priority="event.data.p")
+    app.function("b", triggers=on, concurrency=Concurrency(1, key="event.id", scope="app", hold="run"))
+    app.function("c", triggers=on, concurrency=[10, Concurrency(1, key="event.id")], throttle=Throttle(5, period="1m"))
+    app.function(
+        "d", triggers=on, concurrency=(Concurrency(1), Concurrency(2, hold="run")), singleton=Singleton("cancel")
+    )
+    app.function(
+        "e", triggers=on, rate_limit=RateLimit(5, period=60, key="event.id"), debounce=Debounce("5s", timeout=60)
+    )
+    app.function("f", triggers=on, batch=Batch(10, timeout=timedelta(seconds=5), key="event.id", if_="event.data.x"))
+    app.function("g", triggers=on, concurrency=None, throttle=None, rate_limit=None, debounce=None, batch=None)
+    app.function("h", triggers=on, priority=None, singleton=None, idempotency=None)
+    assert_type(app.function("i", triggers=on, throttle=Throttle(5, period=1.5, burst=2))(child), Function[Order])
+    assert_type(Concurrency(1).limit, int)
+    assert_type(Singleton().key, str | None)
 
 
 async def runs_from_outside_have_the_functions_type(app: App, client: Client) -> None:

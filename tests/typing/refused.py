@@ -8,6 +8,10 @@ from durableq.app import App
 from durableq.client import Client
 from durableq.engine.context import Context
 from durableq.engine.sync import SyncContext
+from durableq.model.collecting import Batch, Debounce
+from durableq.model.concurrency import Concurrency
+from durableq.model.pacing import RateLimit
+from durableq.model.singleton import Singleton
 from durableq.model.trigger import CronTrigger
 from durableq.words.errors import NonRetriableError
 
@@ -65,6 +69,32 @@ def crons_refused(app: App) -> None:
     app.function("f", triggers=CronTrigger("@daily"), cancel_on=["x"])  # expect-error
     app.function("f", triggers=CronTrigger("@daily"), timeouts="5m")  # expect-error
     app.function("f", triggers=CronTrigger("@daily"), on_failure=lambda: None)  # expect-error
+
+
+def flow_control_refused(app: App) -> None:
+    app.function("f", concurrency="10")  # expect-error
+    app.function("f", concurrency=["10"])  # expect-error
+    app.function("f", concurrency=1.5)  # expect-error
+    app.function("f", throttle=5)  # expect-error
+    app.function("f", throttle=RateLimit(5, period=1))  # expect-error
+    app.function("f", debounce="10s")  # expect-error
+    app.function("f", batch=100)  # expect-error
+    app.function("f", singleton="Skip")  # expect-error
+    app.function("f", priority=120)  # expect-error
+    app.function("f", idempotency=True)  # expect-error
+    app.function("f", batch_events=Batch(2, timeout=1))  # expect-error
+    Concurrency("5")  # expect-error
+    Concurrency(5, "event.id")  # expect-error
+    Concurrency(5, scope="fn")  # expect-error
+    Concurrency(5, hold="step")  # expect-error
+    Concurrency(5, key=lambda event: event.id)  # expect-error
+    RateLimit(5)  # expect-error
+    RateLimit(5, period=None)  # expect-error
+    Debounce()  # expect-error
+    Batch(100)  # expect-error
+    Batch(max_size=100, timeout=5)  # expect-error
+    Singleton("Skip")  # expect-error
+    Concurrency(5).limit = 6  # expect-error
 
 
 async def names_of_inngest_py_are_refused(app: App, ctx: Context) -> None:
