@@ -18,11 +18,19 @@ SCHEDULERS = 2
 class Troupe:
     """Who is on stage. `tend` is called every so often."""
 
-    def __init__(self, stage: Stage, concurrency: int, apps: Sequence[str] = (APP,)) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        concurrency: int,
+        apps: Sequence[str] = (APP,),
+        workers: Sequence[tuple[str, ...]] = WORKERS,
+    ) -> None:
+        """`workers`: the options of each."""
         self._stage = stage
         self._apps = list(apps)
         self._concurrency = concurrency
-        self.workers = [self._worker(options) for options in WORKERS]
+        self._options = workers
+        self.workers = [self._worker(options) for options in workers]
         self.schedulers = [stage.scheduler() for _ in range(SCHEDULERS)]
         self.doomed: set[Process] = set()
         """Those that were told or made to go."""
@@ -38,7 +46,7 @@ class Troupe:
         """Start again what is gone."""
         for place, worker in enumerate(self.workers):
             if self._gone(worker):
-                self.workers[place] = self._worker(WORKERS[place])
+                self.workers[place] = self._worker(self._options[place])
         for place, scheduler in enumerate(self.schedulers):
             if self._gone(scheduler):
                 self.schedulers[place] = self._stage.scheduler()

@@ -42,7 +42,7 @@ class Play:
     async def _open_enough(self) -> bool:
         if time.monotonic() > self._looked_s + LOOK_S:
             found = await open_runs(await self.stage.calls())
-            self._enough = found.get("ready", 0) + found.get("waiting", 0) >= self._open_most
+            self._enough = found.get("queued", 0) + found.get("waiting", 0) >= self._open_most
             self._looked_s = time.monotonic()
         return self._enough
 

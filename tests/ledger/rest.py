@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from durableq.store.calls import Calls
 from durableq.store.keys import BY_NAME, KEYS
+from durableq.store.reads import Reads
 from durableq.store.upkeep import Upkeep
 from durableq.store.waits import Waits
 from tests.ledger.names import APP_ID
@@ -23,6 +26,19 @@ OF_OPEN_RUNS = (
     "watchers",
     "waiting",
     "ready",
+    "gated",
+    "lane",
+    "lanes",
+    "parked",
+    "blocked",
+    "sharers",
+    "slots",
+    "leaving",
+    "lock",
+    "debounce",
+    "batch",
+    "batching",
+    "holding",
 )
 """Keys that nobody has who is final."""
 OF_NAMES = ("names", "heard", "recent", "idle")
@@ -32,14 +48,14 @@ _SINGLETONS = {key.suffix: key.name for key in KEYS if not key.argument}
 _FAMILIES = sorted(((key.suffix, key.name) for key in KEYS if key.argument), key=lambda row: -len(row[0]))
 
 
-async def open_runs(calls: Calls) -> dict[str, int]:
-    """What is not at rest, by a word for it; empty when everything is."""
+async def open_runs(calls: Calls, apps: Sequence[str] = (APP_ID,)) -> dict[str, int]:
+    """What of these apps is not at rest, by a word for it; empty when everything is."""
     key, read = calls.key, calls.read
-    functions = [name.decode() for name in await read("HKEYS", key("functions", APP_ID))]
+    functions = [f"{app}/{name.decode()}" for app in apps for name in await read("HKEYS", key("functions", app))]
     found: dict[str, int] = {}
-    for name in ("ready", "waiting"):
-        found[name] = sum([await read("ZCARD", key(name, f"{APP_ID}/{function}")) for function in functions])
-    found["suspects"] = await read("ZCARD", key("suspects", APP_ID))
+    queues = await asyncio.gather(*map(Reads(calls).queue, functions))
+    found.update(queued=sum(row.ready for row in queues), waiting=sum(row.waiting for row in queues))
+    found["suspects"] = sum([await read("ZCARD", key("suspects", app)) for app in apps])
     leases = [*await read("ZRANGE", key("leases"), 0, -1), *await read("ZRANGE", key("dead"), 0, -1)]
     found["in hand"] = sum([await read("SCARD", key("held", lease.decode())) for lease in leases])
     sent, routed, posts = [int(n or 0) for n in await read("HMGET", key("meta"), "sent", "routed", "posts")]
