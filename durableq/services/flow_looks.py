@@ -83,7 +83,7 @@ async def function_flow(calls: Calls, function: str, limit: int) -> FunctionFlow
         skips,
         {reason: count for (of, reason), count in sorted(counts.items()) if of == name},
         tuple(
-            KeyFault(option, noted.count, noted.at_ms, noted.reason)
+            KeyFault(option, noted.times, noted.at_ms, noted.reason)
             for option, noted in sorted(faults.get(function, {}).items())
         ),
     )

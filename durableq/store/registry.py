@@ -24,7 +24,7 @@ class Registered(NamedTuple):
 class Noted(NamedTuple):
     """What was wrong: how often, when last, and why."""
 
-    count: int
+    times: int
     at_ms: int
     reason: str
 
