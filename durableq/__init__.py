@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from durableq.model.function import Function
     from durableq.model.limits import Limits
     from durableq.model.pacing import RateLimit, Throttle
+    from durableq.model.run_filter import RunFilter
     from durableq.model.signal import Signal
     from durableq.model.singleton import Singleton
     from durableq.model.trigger import CronTrigger, EventTrigger
@@ -90,6 +91,7 @@ __all__ = [
     "RetryAfterError",
     "RunCancelled",
     "RunFailed",
+    "RunFilter",
     "RunHandle",
     "RunNotFound",
     "RunSkipped",
@@ -124,6 +126,7 @@ _HOMES: Final = {
     "Function": "model.function",
     "Limits": "model.limits",
     "RateLimit": "model.pacing",
+    "RunFilter": "model.run_filter",
     "RunHandle": "handles",
     "Signal": "model.signal",
     "Singleton": "model.singleton",

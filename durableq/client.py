@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
+from durableq.bulk import BulkOfClient
 from durableq.connections import Connections, Door
 from durableq.handles import RunHandle
 from durableq.model.config import Place
@@ -67,6 +68,7 @@ class Client:
         self._connections = Connections(Place(redis_url, namespace))
         self._portal = Portal()
         self.runs = RunsOfClient(self)
+        self.bulk = BulkOfClient(self)
         self.sync = SyncClient(self, self._portal)
 
     async def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:

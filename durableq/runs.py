@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from durableq.handles import RunHandle
 from durableq.model.run import State
+from durableq.model.run_filter import RunFilter
 from durableq.services.answers import run_not_found
+from durableq.services.bulk import count
 from durableq.services.flow_looks import with_hold_ups
+from durableq.services.picking import RunCount
 from durableq.services.views import RunView, run_view, whole_view
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.words.errors import ConfigError, RedisUnavailable
+from durableq.words.shown import shown
 
 if TYPE_CHECKING:
     from durableq.client import Client
@@ -39,6 +43,18 @@ class RunsOfClient:
         if run is None:
             raise run_not_found(run_id, calls.keys.namespace)
         return run
+
+    async def count(self, runs: RunFilter) -> RunCount:
+        """How many runs a filter means now, by status and function. Parked and waiting ones are runs as any.
+
+        Raises:
+            FunctionNotFound: The filter names a function that is not registered and has no runs.
+            RedisUnavailable: Redis did not answer within 10 s.
+            StateLost: The namespace in Redis is not the one this process knew.
+        """
+        if not isinstance(runs, RunFilter):
+            raise ConfigError(f"runs.count takes a RunFilter, not {type(runs).__name__}: {shown(runs)}")
+        return await count(await self._client._calls(READ_PATIENCE_S), runs)
 
     async def resume(self, run_id: str) -> RunHandle[Any]:
         """Have a failed or cancelled run go on as a new run, from where it failed: it keeps what was recorded until then.

@@ -18,15 +18,19 @@ from durableq.handles import SyncRunHandle
 from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.rerunning import KEPT
+from durableq.model.run_filter import RunFilter
+from durableq.services.bulk import BulkReport, Tell
 from durableq.services.cancelling import Cancellation
 from durableq.services.flow_looks import FunctionFlowView
 from durableq.services.flow_views import LimitsView
 from durableq.services.pausing import check_mode
+from durableq.services.picking import RunCount
 from durableq.services.views import FunctionView, RunView
 from durableq.store.flow import RESUME
 from durableq.words.errors import RedisUnavailable, SyncInLoop
 
 if TYPE_CHECKING:
+    from durableq.bulk import BulkOfClient
     from durableq.client import Client
     from durableq.runs import RunsOfClient
 
@@ -124,6 +128,7 @@ class SyncClient:
         self._app = app
         """That which short ids belong to; "" for none."""
         self.runs = SyncRuns(client.runs, portal)
+        self.bulk = SyncBulk(client.bulk, portal)
 
     def send(self, events: Event[Any] | Sequence[Event[Any]]) -> list[str]:
         """As `Client.send`."""
@@ -195,6 +200,10 @@ class SyncRuns:
         """As `client.runs.get`."""
         return self._portal.run("client.runs.get(…)", self._runs.get(run_id))
 
+    def count(self, runs: RunFilter) -> RunCount:
+        """As `client.runs.count`."""
+        return self._portal.run("client.runs.count(…)", self._runs.count(runs))
+
     def resume(self, run_id: str) -> SyncRunHandle[Any]:
         """As `client.runs.resume`."""
         return SyncRunHandle(self._portal.run("client.runs.resume(…)", self._runs.resume(run_id)), self._portal)
@@ -204,3 +213,25 @@ class SyncRuns:
     ) -> list[RunView]:
         """As `client.runs.list`."""
         return self._portal.run("client.runs.list(…)", self._runs.list(function=function, status=status, limit=limit))
+
+
+class SyncBulk:
+    """`client.sync.bulk`. `on_progress` is called in the thread of the client's loop."""
+
+    def __init__(self, bulk: BulkOfClient, portal: Portal) -> None:
+        self._bulk = bulk
+        self._portal = portal
+
+    def cancel(self, runs: RunFilter, *, on_progress: Tell | None = None) -> BulkReport:
+        """As `client.bulk.cancel`."""
+        return self._portal.run("client.bulk.cancel(…)", self._bulk.cancel(runs, on_progress=on_progress))
+
+    def rerun(self, runs: RunFilter, *, bulk_id: str | None = None, on_progress: Tell | None = None) -> BulkReport:
+        """As `client.bulk.rerun`."""
+        rerun = self._bulk.rerun(runs, bulk_id=bulk_id, on_progress=on_progress)
+        return self._portal.run("client.bulk.rerun(…)", rerun)
+
+    def resume(self, runs: RunFilter, *, bulk_id: str | None = None, on_progress: Tell | None = None) -> BulkReport:
+        """As `client.bulk.resume`."""
+        resume = self._bulk.resume(runs, bulk_id=bulk_id, on_progress=on_progress)
+        return self._portal.run("client.bulk.resume(…)", resume)

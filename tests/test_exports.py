@@ -17,7 +17,7 @@ NAMES = sorted(
 App Backoff Batch CancelOn Client CodecError Concurrency ConfigError Context CronTrigger Debounce DurableqError Event
 EventError EventTrigger ExpressionError Function FunctionNotFound InvokeError InvokeTimeout LimitExceeded Limits
 NestedStep NonRetriableError QueueFull RateLimit RedisRefused RedisUnavailable ResultTimeout RetryAfterError
-RunCancelled RunFailed RunHandle RunNotFound RunSkipped SendError Signal SignalTaken Singleton StateLost StepError
+RunCancelled RunFailed RunFilter RunHandle RunNotFound RunSkipped SendError Signal SignalTaken Singleton StateLost StepError
 StepTimeout SyncContext SyncInLoop SyncRunHandle Throttle Timeouts UnknownSchema WorkerCrashed
 """.split()  # noqa: SIM905
 )

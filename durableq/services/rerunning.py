@@ -34,11 +34,9 @@ from durableq.store.runs import Runs
 from durableq.words.errors import (
     CodecError,
     ConfigError,
-    DurableqError,
     FunctionNotFound,
     InvokeError,
     RedisUnavailable,
-    RunNotFound,
 )
 from durableq.words.shown import shown
 
@@ -125,6 +123,10 @@ class Rerunner:
         """Per id whether there is such a run already."""
         return await self._reruns.there(runs)
 
+    async def knows(self, function: str) -> bool:
+        """Whether a function of this full id is registered."""
+        return await self._declared.knows(function)
+
     async def prepared(self, again: Again) -> Rerun:
         """All that has to be known of the source. Raises as `one`, but for what Redis says of the new run."""
         row, given = await asyncio.gather(self._reads.row(again.source), self._runs.read_input(again.source))
@@ -176,10 +178,3 @@ class Rerunner:
     async def _not_found(self, function: str) -> FunctionNotFound:
         _, declarations = await self._registry.read()
         return not_found(function, declarations, self._calls.keys.namespace)
-
-
-def why_not(error: DurableqError) -> str:
-    """What a bulk counts a run as that cannot be done again for this reason: gone, already, failed."""
-    if isinstance(error, RunNotFound):
-        return "gone"
-    return "already" if isinstance(error, NotResumable) else "failed"
