@@ -12,6 +12,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from tests.servers import Server
 from tests.store.stage import CHILD, DUE_MS, LISTENS, OTHER, RUN, Stage
@@ -322,14 +323,16 @@ def played(acts: tuple[str, ...], *, copies: bool) -> Iterator[Played]:
                     yield Played(order, act, behind)
 
 
-def broken_orders(server: Server, race: Race, plays: Iterable[Played]) -> list[str]:
+def broken_orders(
+    server: Server, race: Race, plays: Iterable[Played], stage: Callable[[redis.Redis], Stage] = Stage
+) -> list[str]:
     """What goes wrong in which order, if anything does."""
     found = []
     with server.sync_client() as client:
         for play in plays:
             client.flushall()
             try:
-                perform(Stage(client), race, play)
+                perform(stage(client), race, play)
             except AssertionError as error:
                 found.append(f"{play}: {error}")
     return found
