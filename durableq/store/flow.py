@@ -85,7 +85,7 @@ class Flow:
         for raw in await read("SMEMBERS", key("blocked", function)):
             name = raw.decode()
             held, lanes = (
-                await read("ZCARD", key("slots", name)),
+                await read("SCARD", key("slots", name)),
                 await read("ZCARD", key("parked", f"{name} {function}")),
             )
             found.append(Gate(name, held, lanes))

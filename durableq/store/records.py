@@ -20,12 +20,11 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     p  place in the stream, if no event started it   invoke, tick
     k  what its end has to do besides: l listeners,  route, claim, invoke, watch
        p parent, s silent, i silent about invokes,
-       t timeouts, w watchers, c slots or a lock
+       t timeouts, w watchers
     u  parent: run and step key                      invoke
     y  may begin, ms: a delayed start, one held back  route, fire
-    j  place, priority, gates: what a claim needs    route, claim
-    h  slots that it has                             claim, suspend, retry, finish, release, free, cancel
-    z  the key of its singleton                      route
+    j  place and gates: what a claim needs, and the  route
+       slots that it has meanwhile
     v  the run that it does again                    rerun
 
 A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something

@@ -113,12 +113,12 @@ class Checked:
         """25: whatever takes a slot finds room for it."""
         found = []
         for pool, runs in self.stored.family("slots"):
-            came = runs.keys() - before.of("slots", pool).keys()
+            came = runs - before.of("slots", pool)
             # Functions that share a pool compare its count each with their own number.
             limits = [
                 limit_of(self.stored, self.run(run)["f"], kind, ordinal)
                 for run in came
-                for kind, ordinal, named in GATE.findall(self.run(run).get("h", ""))
+                for kind, ordinal, named in GATE.findall(self.run(run).get("j", ""))
                 if named == pool
             ]
             if limits and len(runs) > max(limits):

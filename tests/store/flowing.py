@@ -13,11 +13,21 @@ GATE = re.compile(r"(?:^| )([a-z])(\d?)=(\S+)")
 FINALS = "cfx"
 
 
+def gates_of(v: dict[str, str]) -> list[tuple[str, str, str]]:
+    """What a run needs to be claimed: all its gates at first, those of a turn once it has begun."""
+    gates = GATE.findall(v.get("j", "").partition(" ")[2])
+    return [gate for gate in gates if gate[0] in "pc" or "b" not in v]
+
+
 def lane_of(v: dict[str, str]) -> str:
-    """The lane that a run belongs in, by its fields f and j."""
-    place_and_priority = re.match(r"\S+ \S+", v.get("j", "0 0"))
-    assert place_and_priority is not None, v
-    return v.get("f", "") + v.get("j", "")[place_and_priority.end() :]
+    """The lane that a run belongs in; its function where it needs nothing."""
+    return v.get("f", "") + "".join(f" {kind}{ordinal}={name}" for kind, ordinal, name in gates_of(v))
+
+
+def held_by(v: dict[str, str]) -> list[str]:
+    """The pools of which a living run has a slot: in hand of all, else of those for the whole run once it has begun."""
+    kinds = "crz" if v["s"] == "r" else "rz" if "b" in v and v["s"] in "qw" else ""
+    return [pool for kind, _, pool in GATE.findall(v.get("j", "").partition(" ")[2]) if kind in kinds]
 
 
 def flow_violations(stored: Stored) -> list[str]:
@@ -42,22 +52,17 @@ def limit_of(stored: Stored, function: str, kind: str, ordinal: str) -> float:
 def _slots_are_of_who_holds_them(stored: Stored) -> Iterator[str]:
     due = defaultdict(set)
     for run, v in stored.family("run"):
-        # Of a final run it says what it had.
-        for kind, _, pool in GATE.findall(v.get("h", "") if v["s"] not in FINALS else ""):
+        for pool in held_by(v):
             due[pool].add(run)
-            if kind == "c" and v["s"] != "r":
-                yield f"24 run {run} is {v['s']} and has the slot {pool} of a turn"
-        gates = v.get("j", "").partition(" ")[2]
-        for kind, _, pool in GATE.findall(gates):
-            if v["s"] == "r" and kind == "c" and pool not in v.get("h", ""):
-                yield f"24 run {run} is in hand without its slot of {pool}: {v}"
     for _, left in stored.family("leaving"):
         for run, text in left.items():
-            for _, _, pool in GATE.findall(text.partition(" ")[2]):
-                due[pool].add(run)
+            for kind, _, pool in GATE.findall(text.partition(" ")[2]):
+                if kind in "crz":
+                    due[pool].add(run)
     for pool, runs in stored.family("slots"):
-        if runs.keys() != due.pop(pool, set()):
-            yield f"24 slots of {pool}: {sorted(runs)}, held by {sorted(due[pool])}"
+        holders = due.pop(pool, set())
+        if runs != holders:
+            yield f"24 slots of {pool}: {sorted(runs)}, held by {sorted(holders)}"
     for pool, runs in due.items():
         if runs:
             yield f"24 {sorted(runs)} say that they hold {pool}, which nobody does"
@@ -141,5 +146,5 @@ def _what_is_held_back_has_a_timer(stored: Stored) -> Iterator[str]:
 def _locks_name_the_living(stored: Stored) -> Iterator[str]:
     for key, raw in stored.family("lock"):
         v = stored.of("run", raw.decode())
-        if not v or v["s"] in FINALS or v.get("z") != key:
+        if not v or v["s"] in FINALS or f" z={key}" not in v.get("j", ""):
             yield f"30 lock {key} names {raw!r}: {v}"

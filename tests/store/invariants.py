@@ -15,12 +15,12 @@ from typing import Any
 from durableq.model.run import DEATHS_BEFORE_ALONE, FINAL, State
 from durableq.store.calls import Calls
 from durableq.store.keys import BY_NAME
-from tests.store.flowing import flow_violations, lane_of
+from tests.store.flowing import flow_violations, gates_of, lane_of
 from tests.store.stored import Stored, read_stored
 
 STATES = {state.value for state in State}
 FINALS = {state.value for state in FINAL}
-RUN_FIELDS = set("sfcbelnqadmtxopkuyjhzv")
+RUN_FIELDS = set("sfcbelnqadmtxopkuyjv")
 OF_A_RUN = ("input", "steps", "history", "news", "output", "listens", "watchers")
 OF_A_LEASE = ("lease", "held", "inbox", "leaving")
 OF_AN_APP = ("functions", "deployments", "absent", "timeouts", "flow", "paused", "skipped")
@@ -182,7 +182,7 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
             "waiting": run in stored.of("waiting", function),
             **{f"done {final}": run in stored.of("done", f"{function}:{final}") for final in sorted(FINALS)},
         }
-        due = {"q": "suspects" if suspect else "lane" if "j" in v else "ready", "r": "held", "w": "waiting"}.get(
+        due = {"q": "suspects" if suspect else "lane" if gates_of(v) else "ready", "r": "held", "w": "waiting"}.get(
             state, f"done {state}"
         )
         found = [place for place, there in places.items() if there]

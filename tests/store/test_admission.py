@@ -222,7 +222,7 @@ async def test_a_gated_run_is_dressed_as_any_other(shard: Shard) -> None:
     await deploy(shard, f=" 0=1 ")
     (run,) = await triggered(shard, "c0=p", extras=b"s 500 ")
     stored = await shard.stored()
-    assert set(stored.of("run", run)["k"]) == set("sct")
+    assert set(stored.of("run", run)["k"]) == set("st")
     assert f"b {run}" in stored.of("timers")
 
 

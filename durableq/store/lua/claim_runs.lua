@@ -60,8 +60,8 @@ local function end_by(id, finish_ms)
   redis.call('HSET', run(id), 'k', (redis.call('HGET', run(id), 'k') or '') .. 't')
   earliest = math.min(earliest or now + finish_ms, now + finish_ms)
 end
--- finish_ms: '1' where the function has none. gates: of a lane's run, what it holds from here on. Returns whether it was taken, and whether it had begun before.
-local function take(id, finish_ms, gates)
+-- finish_ms: '1' where the function has none. Returns whether it was taken.
+local function take(id, finish_ms)
   local v = redis.call('HMGET', run(id), unpack(FIELDS))
   if v[1] ~= 'q' then return false end
   local epoch = tonumber(v[2] or 0) + 1
@@ -72,18 +72,14 @@ local function take(id, finish_ms, gates)
   else
     -- A rerun is counted with the memos that it has been given.
     local bytes = v[7] or string.format('%d', BESIDES + #(given or ''))
-    if gates and gates.held ~= '' then
-      redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes, 'h', gates.held)
-    else
-      redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
-    end
+    redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
   end
   if v[12] then redis.call('HDEL', run(id), 'd') end
   if not v[10] and finish_ms ~= '1' then end_by(id, tonumber(finish_ms)) end
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch_text
   runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
-  return true, v[10]
+  return true
 end
 local function remember_claim()
   if earliest then ring_timers(earliest) end
@@ -156,7 +152,7 @@ end
 local left, visits = room, 200
 local function serve_lanes(fn, share)
   local bare = string.sub(fn, 1, -2)
-  local _, due, visited = claim_lanes(bare, share, function(id, gates) return take(id, finishing[fn], gates) end, {})
+  local _, due, visited = claim_lanes(bare, share, function(id) return take(id, finishing[fn]) end, {})
   visits = visits - math.max(1, visited)
   if due then earliest = math.min(earliest or due, due) end
   return redis.call('EXISTS', lanes(bare)) == 1

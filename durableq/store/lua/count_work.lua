@@ -14,7 +14,7 @@ for i = 1, ITEMS do
     local fn = string.match(field, '^f:(.+)')
     if fn and not mine[fn] then
       mine[fn], apps[app_of(fn)] = true, true
-      ready_runs = ready_runs + redis.call('ZCARD', ready(fn)) + (redis.call('EXISTS', lanes(fn)) == 1 and redis.call('ZCARD', gated(fn)) or 0)
+      ready_runs = ready_runs + redis.call('ZCARD', ready(fn)) + (redis.call('EXISTS', lanes(fn)) == 1 and redis.call('SCARD', gated(fn)) or 0)
     end
   end
 end

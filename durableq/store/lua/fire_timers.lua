@@ -79,7 +79,7 @@ for _, timer in ipairs(due) do
     obey(timer, id, key)
   elseif not OTHER[kind] or not fire_other(timer, kind, id, key) then
     redis.call('ZREM', timers, timer)
-    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j')
+    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j', 'b')
     local state = v[1]
     if state == 'q' or state == 'r' or state == 'w' then
       local left = math.max(0, tonumber(v[7] or 1) - 1)
@@ -103,7 +103,7 @@ for _, timer in ipairs(due) do
       if state == 'w' and (ends_turn or left == 0) then
         redis.call('ZREM', waiting(v[2]), id)
         if v[6] then redis.call('HDEL', run(id), 'd') end
-        queue_run(id, v[2], v[3], nil, touched, v[8])
+        queue_run(id, v[2], v[3], nil, touched, v[8], not v[9])
       end
     end
   end

@@ -1,6 +1,6 @@
 -- leave_slots: the turn of a run is about to end while code of it that was given up on still executes: as many slots as it has stay with the lease.
 -- keys: meta, leases, run(id), leaving(lease), slots(pool)
--- include: alive, holds
+-- include: alive, holds, gates_of
 -- args: lease_id:str
 -- items: id:str, epoch:int
 -- returns: server time in ms, then per item '' or STALE
@@ -11,15 +11,18 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local replies = {}
 for i = 1, ITEMS do
   local id, epoch = item(i)
-  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'h')
+  local v = redis.call('HMGET', run(id), 's', 'l', 'n', 'f', 'j')
   if not holds(v, lease_id, epoch) then
     replies[i] = 'STALE'
   else
     replies[i] = ''
     if v[5] then
       local name = id .. '~' .. lease_id
-      for pool in string.gmatch(v[5], '%a%d*=(%S+)') do redis.call('SADD', slots(pool), name) end
-      redis.call('HSET', leaving(lease_id), name, v[4] .. ' ' .. v[5])
+      local suffix = string.match(v[5], '^%S+(.*)$')
+      for _, gate in ipairs(gates_of(suffix)) do
+        if gate[1] ~= 't' then redis.call('SADD', slots(gate[3]), name) end
+      end
+      redis.call('HSET', leaving(lease_id), name, v[4] .. suffix)
     end
   end
 end

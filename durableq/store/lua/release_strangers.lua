@@ -2,7 +2,7 @@
 -- transition: RUNNING -> QUEUED
 -- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), leaving(lease)
 -- include: alive, queue_run, offer
--- rarely: end_hold, free_leaving
+-- rarely: end_hold, free_leaving, let_go
 -- args: lease_id:str, limit:int, number:int
 -- items: id:str
 -- returns: server time in ms, the runs given back, the runs that the child names but the lease does not hold
@@ -12,18 +12,18 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local last = tonumber(redis.call('HGET', lease(lease_id), 'claim') or -1)
 if last > number then return {now, {}, {}} end
 if last < number then redis.call('HSET', lease(lease_id), 'claim', number, 'claimed', '') end
-local mine, touched, released, lost = {}, {}, {}, {}
+local mine, touched, released, lost, freed = {}, {}, {}, {}, {}
 for i = 1, ITEMS do mine[item(i)] = true end
 for _, id in ipairs(redis.call('SMEMBERS', held(lease_id))) do
   if mine[id] then
     mine[id] = nil
   elseif #released < limit then
-    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'o', 'h', 'j')
+    local v = redis.call('HMGET', run(id), 's', 'l', 'f', 'c', 'x', 'o', 'j')
     if v[1] == 'r' and v[2] == lease_id then
       redis.call('HDEL', run(id), 'l', 'o')
       if v[6] then redis.call('UNLINK', news(id)) end
-      if v[7] then end_hold(id, v[3], v[7], touched) end
-      queue_run(id, v[3], v[4], v[5], touched, v[8])
+      if v[7] then end_hold(freed, id, v[3], v[7], false) end
+      queue_run(id, v[3], v[4], v[5], touched, v[7])
       released[#released + 1] = id
       if redis.call('HGET', lease(lease_id), 'alone') == id then redis.call('HDEL', lease(lease_id), 'alone', 'doing') end
     end
@@ -32,8 +32,9 @@ for _, id in ipairs(redis.call('SMEMBERS', held(lease_id))) do
 end
 -- Of runs that were cancelled in hand the child names those whose bodies have not ended.
 for i, id in ipairs(redis.call('HKEYS', leaving(lease_id))) do
-  if not mine[id] and i <= limit then free_leaving(lease_id, id, touched) end
+  if not mine[id] and i <= limit then free_leaving(freed, lease_id, id) end
 end
 for id in pairs(mine) do lost[#lost + 1] = id end
+if next(freed) then let_go(freed, touched) end
 offer(touched)
 return {now, released, lost}

@@ -1,7 +1,7 @@
 -- route_events: create the runs that the entries (after, upto] start, and move the cursor from after to upto.
 -- transition: ABSENT -> QUEUED, ABSENT -> WAITING
 -- include: app_of, offer, ring_timers
--- rarely: note_fault, dress_run, admit_run, is_paused, note_skip, queue_lanes
+-- rarely: note_fault, dress_run, admit_run, is_paused, note_skip, queue_later
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
@@ -115,7 +115,7 @@ for i = 1, ITEMS do
     note_fault(fn, detail)
   end
 end
-for name, runs in pairs(later) do queue_lanes(name, runs.fn, runs, runs.urgent, touched) end
+if next(later) then queue_later(later, touched) end
 for fn, batch in pairs(queued) do redis.call('ZADD', ready(fn), unpack(batch)) end
 if posted > 0 then
   redis.call('HINCRBY', meta, 'posts', posted)

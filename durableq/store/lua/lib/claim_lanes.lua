@@ -1,9 +1,11 @@
--- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer.
+-- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer, lanes visited.
 -- keys: flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool), timers, run(id)
--- include: gates_of, numbers_of, room_of, turn_of, unpark, hold_run
+-- include: gates_of, numbers_of, room_of, turn_of, unpark
 -- A visit takes runs, or finds a gate shut and parks the lane there. What keeps parked lanes from being forgotten: while a gate is open and lanes of fn are parked at it,
 -- some open lane has that gate. So a lane that ceases to be open, for whatever reason, opens another one at each of its gates that has room left.
 -- Of several shut gates the narrowest counts: it is not going to open for anybody else.
+-- What gates have is read once a call and kept in `known`; throttles that were moved on are written when all lanes were visited.
+local known = {slots = {}, tat = {}}
 local function pass_on(fn, gates, rooms, but, touched)
   local earliest
   for g, gate in ipairs(gates) do
@@ -37,46 +39,41 @@ local function park(fn, name, gates, rooms, shut, place, touched)
   end
   return math.min(earliest or math.huge, pass_on(fn, gates, rooms, shut, touched) or math.huge)
 end
-local function visit(fn, name, numbers, share, take, touched, last)
-  local gates, rooms, room, shut = gates_of(name), {}, share, nil
+local function visit(fn, name, numbers, share, take, touched, gone, last)
+  local gates, rooms, room, shut = gates_of(string.sub(name, #fn + 1)), {}, share, nil
   local each, from
   for g = #gates, 1, -1 do
-    local free, T, at, opens_at = room_of(gates[g], numbers)
+    local free, T, at, opens_at = room_of(gates[g], numbers, known)
     rooms[g], room = free, math.min(room, free)
     if T then each, from, rooms.opens_at = T, at, opens_at end
     if free <= 0 and not shut then shut = g end
   end
-  local head = shut and redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2]
+  local key = lane(name)
+  local head = shut and redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   if head then return 0, park(fn, name, gates, rooms, shut, head, touched) end
-  local popped = shut and {} or redis.call('ZPOPMIN', lane(name), room)
-  local taken, gone = {}, {}
+  local popped = shut and {} or redis.call('ZPOPMIN', key, room)
+  local taken = {}
   for k = 1, #popped, 2 do
     gone[#gone + 1] = popped[k]
-    local took, begun = take(popped[k], gates)
-    if took then
-      if begun or gates.begins then hold_run(popped[k], gates, begun) end
-      taken[#taken + 1] = now_text
-      taken[#taken + 1] = popped[k]
-    end
+    if take(popped[k]) then taken[#taken + 1] = popped[k] end
   end
-  if #gone > 0 then redis.call('ZREM', gated(fn), unpack(gone)) end
-  local count = #taken / 2
+  local count = #taken
   if count > 0 then
     for g, gate in ipairs(gates) do
-      if gate[1] == 't' then
-        if each then
-          local due = from + count * each
-          redis.call('SET', tat(gate[3]), string.format('%.3f', due), 'PX', string.format('%d', math.max(0, due - now) + 60000))
-          rooms.opens_at = rooms.opens_at + count * each
-        end
-      else
-        redis.call('ZADD', slots(gate[3]), unpack(taken))
+      local pool = gate[3]
+      if gate[1] ~= 't' then
+        redis.call('SADD', slots(pool), unpack(taken))
+        known.slots[pool] = (known.slots[pool] or 0) + count
+      elseif each then
+        known.tat[pool] = from + count * each
+        known.moved = true
+        rooms.opens_at = rooms.opens_at + count * each
       end
       rooms[g] = rooms[g] - count
       if rooms[g] <= 0 then shut = g end
     end
   end
-  head = redis.call('ZRANGE', lane(name), 0, 0, 'WITHSCORES')[2]
+  head = #popped == 2 * room and redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   if not head then
     redis.call('ZREM', lanes(fn), name)
     return count, pass_on(fn, gates, rooms, nil, touched)
@@ -86,14 +83,21 @@ local function visit(fn, name, numbers, share, take, touched, last)
   return count, nil
 end
 local function claim_lanes(fn, want, take, touched)
-  local numbers, got, earliest = numbers_of(fn), 0, nil
+  local numbers, got, earliest, gone = numbers_of(fn), 0, nil, {}
   local names = redis.call('ZRANGE', lanes(fn), 0, math.min(want, 50) - 1)
   -- Behind all others, also within one ms and after the clock has stepped back.
   local last = #names > 1 and math.max(0, tonumber(redis.call('ZRANGE', lanes(fn), -1, -1, 'WITHSCORES')[2]) - now * 1000) or 0
   for i, name in ipairs(names) do
-    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, last + i)
+    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, gone, last + i)
     got = got + count
     if due and due < math.huge then earliest = math.min(earliest or due, due) end
+  end
+  if #gone > 0 then redis.call('SREM', gated(fn), unpack(gone)) end
+  if known.moved then
+    for pool, due in pairs(known.tat) do
+      redis.call('SET', tat(pool), string.format('%.3f', due), 'PX', string.format('%d', math.max(0, due - now) + 60000))
+    end
+    known.moved = nil
   end
   return got, earliest, #names
 end

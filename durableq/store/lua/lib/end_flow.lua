@@ -1,9 +1,6 @@
--- end_flow(id, fn, touched): a run with gates is final: it gives back all slots, and the singleton's key.
--- keys: run(id), lock(key), slots(pool), parked(gate), lanes(function), blocked(function), sharers(pool), lane(lane)
--- include: let_go
--- Of a final run `h` says what it had. A key that a newer run has taken over stays with that one.
-local function end_flow(id, fn, touched)
-  local v = redis.call('HMGET', run(id), 'h', 'z')
-  if v[1] then let_go(id, fn, v[1], true, touched) end
-  if v[2] and redis.call('GET', lock(v[2])) == id then redis.call('DEL', lock(v[2])) end
+-- end_flow(id, j): a run with gates is final: its singleton's key is free, unless a newer run has taken that over.
+-- keys: lock(key)
+local function end_flow(id, j)
+  local key = string.match(j, ' z=(%S+)')
+  if key and redis.call('GET', lock(key)) == id then redis.call('DEL', lock(key)) end
 end

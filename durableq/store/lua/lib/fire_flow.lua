@@ -1,5 +1,5 @@
 -- fire_flow(kind, id, key, touched, cancel): perform the effect of a due timer of flow control.
--- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
+-- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), ready(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
 -- include: admit_run, close_batch, room_of, numbers_of, unpark
 -- cancel(run, why) ends a run that is living. The caller has taken the timer away.
 local function fire_flow(kind, id, key, touched, cancel)

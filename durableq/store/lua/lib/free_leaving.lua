@@ -1,12 +1,11 @@
--- free_leaving(lease_id, id, touched): the body of a run that was cancelled in hand has ended, or cannot go on: its slots return. Returns whether it had any.
--- keys: leaving(lease), slots(pool), parked(gate), lanes(function), blocked(function), sharers(pool), lane(lane), run(id)
--- include: let_go
--- The lease has what they were: the run may have been deleted.
-local function free_leaving(lease_id, id, touched)
+-- free_leaving(freed, lease_id, id): the body of a run that was cancelled in hand has ended, or cannot go on: its slots return by let_go(). Returns whether it had any.
+-- keys: leaving(lease)
+-- include: end_hold
+-- The lease has what they were, as the name of a lane: the run may have been deleted.
+local function free_leaving(freed, lease_id, id)
   local left = redis.call('HGET', leaving(lease_id), id)
   if not left then return false end
-  local fn, held = string.match(left, '^(%S+) (.*)$')
-  let_go(id, fn, held, true, touched)
+  end_hold(freed, id, string.match(left, '^%S+'), left, true)
   redis.call('HDEL', leaving(lease_id), id)
   return true
 end

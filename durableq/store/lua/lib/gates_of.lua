@@ -1,15 +1,16 @@
--- gates_of(name): the gates of a lane, parsed: a list of {kind, ordinal, pool}, widest first; `held`: those that a run in hand has, as text; `later`: those
---   that it needs at later claims; `begins`: whether the first claim differs from later ones.
-local function gates_of(name)
-  local gates, held, later, begins = {}, {}, {}, false
-  for kind, ordinal, pool in string.gmatch(name, ' (%a)(%d?)=(%S+)') do
-    local text = kind .. ordinal .. '=' .. pool
-    if kind == 'p' or kind == 'c' then later[#later + 1] = text else begins = true end
-    if kind ~= 'p' then
-      gates[#gates + 1] = {kind, ordinal, pool}
-      if kind ~= 't' then held[#held + 1] = text end
-    end
+-- gates_of(suffix): the gates that a lane's name has behind its function, parsed once a call: a list of {kind, ordinal, pool}, widest first, without `p`;
+--   `later`: of those the ones that a run needs at later claims, as a suffix.
+local gates_known = {}
+local function gates_of(suffix)
+  local gates = gates_known[suffix]
+  if gates then return gates end
+  local later = ''
+  gates = {}
+  for text, kind, ordinal, pool in string.gmatch(suffix, '( (%a)(%d*)=(%S+))') do
+    if kind == 'p' or kind == 'c' then later = later .. text end
+    if kind ~= 'p' then gates[#gates + 1] = {kind, ordinal, pool} end
   end
-  gates.held, gates.later, gates.begins = table.concat(held, ' '), table.concat(later, ' '), begins
+  gates.later = later
+  gates_known[suffix] = gates
   return gates
 end

@@ -3,7 +3,7 @@
 -- include: note_skip, close_batch
 -- `e` of the keys is the event's own time. A debounce fires when no event came for a period, or after its timeout; its numbers are read at each event.
 local function hold_back(run_of, keys, numbers, detail)
-  local period_ms, timeout_ms = string.match(numbers, ' d=(%d+)/(%d+) ')
+  local period_ms, timeout_ms = string.match(numbers.d or '', '^(%d+)/(%d+)$')
   if keys.d and period_ms then
     local key, ts = keys.d, tonumber(keys.e or 0)
     local known = redis.call('HMGET', debounce(key), 'ts', 'first', 'place')
@@ -21,7 +21,7 @@ local function hold_back(run_of, keys, numbers, detail)
     redis.call('ZADD', timers, due, 'D ' .. key)
     return due
   end
-  local most, wait_ms = string.match(numbers, ' b=(%d+)/(%d+) ')
+  local most, wait_ms = string.match(numbers.b or '', '^(%d+)/(%d+)$')
   if not keys.b or not most then return nil end
   local key, closed = keys.b, nil
   local framed = #run_of.given .. ' ' .. run_of.created .. ' ' .. run_of.given

@@ -1,4 +1,4 @@
--- new_run(id, fn, given, extras, touched, stage): create a run that no entry of the stream starts, ready at once. Returns 'created', 'there', or why not.
+-- new_run(id, fn, given, extras, touched, stage): create a run that no entry of the stream starts, ready at once. Returns 'created', 'there', or why not, as `reason key other`.
 -- keys: meta, run(id), input(id), ready(function), timers, timer_bell, listens(id), heard(event), names, echoes, idle, waits(bucket), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
 -- include: dress_run, ring_timers
 -- rarely: admit_run, is_paused, note_skip
@@ -13,7 +13,7 @@ local function new_run(id, fn, given, extras, touched, stage)
   end
   if known[2] and known[2] ~= '0' and is_paused(fn) == 'skip' and redis.call('EXISTS', input(id)) == 0 then
     note_skip(fn, place, 'paused', '-')
-    return 'paused'
+    return 'paused - -'
   end
   if not redis.call('SET', input(id), given, 'NX') then return 'there' end
   redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', now_text, 'p', place)

@@ -19,7 +19,8 @@ local function obey_timeouts(fn, place)
   -- A page of what is ready, in lanes, waiting, suspected, or in hand of one lease after the other; nil behind the last.
   local function page()
     if stage <= 4 then
-      local list = stage == 1 and ready(fn) or stage == 2 and gated(fn) or stage == 3 and waiting(fn) or suspects(app)
+      if stage == 2 then return redis.call('SSCAN', gated(fn), cursor, 'COUNT', 100), 1 end
+      local list = stage == 1 and ready(fn) or stage == 3 and waiting(fn) or suspects(app)
       return redis.call('ZSCAN', list, cursor, 'COUNT', 100), 2
     end
     local lease_id = redis.call('ZRANGE', leases, stage - 5, stage - 5)[1]
