@@ -87,5 +87,5 @@ async def test_a_rerun_of_a_singleton_is_skipped_while_another_is_living(shard: 
     held = await worked(shard, "a")
     await deploy(shard, f=" s=skip ")
     (other,) = await triggered(shard, "s=a/f:k")
-    assert await rerun(shard, held.run, extras=with_gates("s=a/f:k", b"")) == "SKIPPED singleton"
+    assert await rerun(shard, held.run, extras=with_gates("s=a/f:k", b"")) == f"SKIPPED singleton a/f:k {other}"
     assert await states(shard, [other, NEW]) == "q-"

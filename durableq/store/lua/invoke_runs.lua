@@ -31,7 +31,7 @@ for i = 1, ITEMS do
         -- Nothing on this shard leads here: it is somebody else's run.
         last, memo = refuse_wait(id, v, key, note, 'TRunExists\nrun ' .. child .. ' is there already')
       elseif outcome and outcome ~= 'created' then
-        last, memo = refuse_wait(id, v, key, note, 'TRunSkipped\n' .. fn .. ' was not started: ' .. outcome)
+        last, memo = refuse_wait(id, v, key, note, 'TRunSkipped\n' .. fn .. ' ' .. outcome)
       elseif outcome then
         local silent = string.gsub(v[9] or '', '[^si]', '')
         redis.call('HSET', run(child), 'k', (redis.call('HGET', run(child), 'k') or '') .. 'p' .. silent, 'u', id .. ' ' .. key)

@@ -5,7 +5,7 @@
 -- include: new_run, offer, echo, watch, keep_answers, app_of
 -- args: client:str
 -- items: id:str, source:str, given:bytes, last:int, extras:bytes
--- returns: per item '' (it is there), GONE (the source is not), NO_FUNCTION, or SKIPPED and why
+-- returns: per item '' (it is there), GONE (the source is not), NO_FUNCTION, or SKIPPED and why: reason, key, and the run it was left out for or -
 -- errors: QUEUE_FULL when Redis is nearly out of memory: nothing of the call was done
 -- given '' is the source's own. last: results with numbers up to this one are copied; they never change, whatever the source does meanwhile. Pending waits and retries are not.
 -- The caller makes the ids, so sent twice creates nothing twice. A rerun has passed the first gates (decision 012): somebody asks for it.

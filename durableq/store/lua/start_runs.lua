@@ -5,7 +5,7 @@
 -- include: new_run, offer, echo, watch, keep_answers, app_of
 -- args: client:str
 -- items: id:str, fn:str, given:bytes, extras:bytes
--- returns: per item '' (it is there), NO_FUNCTION, or SKIPPED and why (flow control)
+-- returns: per item '' (it is there), NO_FUNCTION, or SKIPPED and why: reason, key, and the run it was left out for or -
 -- errors: QUEUE_FULL when Redis is nearly out of memory: nothing of the call was done
 -- The caller makes the ids, so sent twice creates nothing twice. client '' does not watch.
 local replies, touched = {}, {}
