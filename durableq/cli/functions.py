@@ -1,4 +1,4 @@
-"""`durableq functions`: what is registered in a namespace, and whether anybody executes it."""
+"""`durableq functions`: what is registered in a namespace, and whether anybody executes it; `show ID`: one of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from durableq.cli import plain, texts
 from durableq.cli.asking import ask
+from durableq.cli.function_show import show
 from durableq.cli.options import explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
 from durableq.client import Client
@@ -20,12 +21,15 @@ _HEAD = ("function", "triggers", "retries", "queued", "waiting", "completed", "f
 _CRON_HEAD = ("function", "cron", "next tick", "last tick", "ticks", "skipped", "missed")
 
 
-@click.command("functions")
+@click.group("functions", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @json_option
 @redis_or_dev_options
+@click.pass_context
 @explained
-def command(as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+def command(ctx: click.Context, as_json: bool, redis_url: str | None, namespace: str | None) -> None:
     """List registered functions: triggers, runs in each place, workers that have them, and when crons tick next."""
+    if ctx.invoked_subcommand is not None:
+        return
     found = find(redis_url, namespace, or_dev=True)
 
     async def listed(client: Client) -> list[FunctionView]:
@@ -40,6 +44,9 @@ def command(as_json: bool, redis_url: str | None, namespace: str | None) -> None
         )
     else:
         click.echo(_text(functions))
+
+
+command.add_command(show)
 
 
 def _text(functions: Sequence[FunctionView]) -> str:
@@ -70,6 +77,11 @@ def _remarks(view: FunctionView) -> list[str]:
     found = [f"{view.id}: {'; '.join(ends)}"] if (ends := list(_ends(view))) else []
     if view.flow:
         found.append(_limits(view))
+    if view.paused:
+        meanwhile = "left out" if view.paused == "skip" else "queued"
+        found.append(
+            f"{view.id}: paused since {texts.when(view.paused_at_ms)}; what is triggered meanwhile is {meanwhile}"
+        )
     if view.queued and not view.workers:
         runs = "1 run waits" if view.queued == 1 else f"{view.queued} runs wait"
         found.append(f"{view.id}: {runs} for a worker, and none that runs now has this function")

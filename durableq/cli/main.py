@@ -20,7 +20,8 @@ COMMANDS: Final = {
     "signal": ("durableq.cli.signalling", "Give a signal to the run that waits for it."),
     "runs": ("durableq.cli.runs", "List runs, show one, cancel some."),
     "health": ("durableq.cli.health", "Look at a health file: for probes."),
-    "functions": ("durableq.cli.functions", "List registered functions."),
+    "functions": ("durableq.cli.functions", "List registered functions, show one."),
+    "limits": ("durableq.cli.limits", "List the keys of limits by pressure."),
     "doctor": ("durableq.cli.doctor", "Check the Redis and the namespace, and say what to mend."),
     "completion": ("durableq.cli.completion", "Print the script for a shell's completion."),
 }

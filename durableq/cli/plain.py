@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from durableq.app import App
+from durableq.cli.plain_flow import held_up
 from durableq.cli.reasons import Reason
 from durableq.model.event import Event
 from durableq.services.awaited import AwaitedView
@@ -39,6 +40,7 @@ def listed_run(run: RunView) -> dict[str, Any]:
         "attempt": run.attempt,
         "deaths": run.deaths,
         "parent": run.parent or None,
+        "held_up": held_up(run.held_up),
     }
 
 
@@ -76,6 +78,8 @@ def function(view: FunctionView) -> dict[str, Any]:
         "finish_within_ms": view.finish_within_ms or None,
         "on_failure": view.on_failure or None,
         "flow": plain(view.flow),
+        "paused": view.paused or None,
+        "paused_at_ms": view.paused_at_ms or None,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from durableq.cli import texts
+from durableq.cli.flow_text import held_up_text
 from durableq.model.event import Event
 from durableq.services.awaited import AwaitedView
 from durableq.services.views import ErrorView, RunView, StepView
@@ -49,6 +50,8 @@ def _status(run: RunView, now_ms: int, workers: int | None) -> str:
         waits = run.waiting_for
         more = f" and {len(waits) - 5:,} more" if len(waits) > 5 else ""
         return f"waiting for {', '.join(repr(step.id) for step in waits[:5]) or 'its next turn'}{more}"
+    if run.held_up is not None and (workers != 0 or run.held_up.reason == "paused"):
+        return held_up_text(run, run.held_up, now_ms)
     if run.status == "queued" and workers == 0:
         return f"queued; no worker that runs now has {run.function}"
     if run.status == "cancelled" and run.error is not None:

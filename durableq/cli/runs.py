@@ -9,6 +9,7 @@ import click
 
 from durableq.cli import plain, texts
 from durableq.cli.asking import ask
+from durableq.cli.flow_text import listed_status
 from durableq.cli.naming import full_id, whole_id
 from durableq.cli.options import EXIT_FAILED, explained, json_option, redis_or_dev_options
 from durableq.cli.places import find
@@ -154,4 +155,4 @@ def _came_to(one: Cancellation, namespace: str) -> str:
 
 def _row(run: RunView) -> tuple[str, ...]:
     took = texts.length(run.ended_at_ms - run.started_at_ms) if run.ended_at_ms and run.started_at_ms else "-"
-    return (run.id, run.function, run.status, texts.when(run.created_at_ms), took)
+    return (run.id, run.function, listed_status(run), texts.when(run.created_at_ms), took)

@@ -48,6 +48,11 @@ def ahead(due_at_ms: int, now_ms: int) -> str:
     return f"{when(due_at_ms)} ({f'in {format_ms(left_ms)}' if left_ms > 0 else 'due now'})"
 
 
+def ago(at_ms: int, now_ms: int) -> str:
+    """A point in time that has passed, with how long ago that was."""
+    return f"{when(at_ms)} ({format_ms(max(0, now_ms - at_ms))} ago)" if at_ms else "-"
+
+
 def value(recorded: Any, limit: int) -> str:
     """A recorded value on one line, cut after `limit` characters."""
     text = clean(json.dumps(plain(recorded), ensure_ascii=False))

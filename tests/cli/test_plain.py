@@ -37,6 +37,7 @@ def test_a_run_has_these_fields() -> None:
         "attempt": 0,
         "deaths": 1,
         "parent": None,
+        "held_up": None,
         "event": {
             "name": "order/created",
             "id": "e1",
@@ -92,6 +93,9 @@ def test_a_function_has_these_fields() -> None:
         "start_within_ms": None,
         "finish_within_ms": None,
         "on_failure": None,
+        "flow": {},
+        "paused": None,
+        "paused_at_ms": None,
     }
 
 
