@@ -164,6 +164,12 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
             assert not anchor or anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
+def test_the_index_lists_every_page() -> None:
+    listed = set(re.findall(r"\]\((\S+?)\)", (DOCS / "README.md").read_text()))
+    pages = {page.name for page in DOCS.glob("*.md") if not page.name.startswith("status-")}  # those are a branch's own
+    assert pages - {"README.md"} - listed == set()
+
+
 # ---- errors
 
 
