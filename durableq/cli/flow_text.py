@@ -67,7 +67,7 @@ def _head(view: FunctionFlowView, now_ms: int) -> Iterator[str]:
     queued = f"{function.queued:,} queued" + (f" ({parked}, {view.due_now:,} due now)" if function.queued else "")
     ended = f"{function.completed:,} completed, {function.failed:,} failed, {function.cancelled:,} cancelled"
     yield _row("runs", f"{queued}, {function.waiting:,} waiting, {ended}")
-    yield _row("workers", str(function.workers))
+    yield _row("workers", str(function.workers) if function.workers else "none that runs now has this function")
     if view.skipped:
         yield _row("left out", ", ".join(f"{count:,} by {reason}" for reason, count in view.skipped.items()))
     if function.faults:
@@ -115,7 +115,7 @@ def _holders(key: LimitView) -> str:
     if key.kind in (THROTTLE, RATE_LIMIT) or not key.holders:
         return "-"
     first = key.holders[0]
-    ends = ", cancelled, its code has not ended" if first.leaving else ""
+    ends = " (cancelled, its code has not ended)" if first.leaving else ""
     more = f" and {key.taken - 1:,} more" if key.taken > 1 else ""
     return f"{first.run}{ends}{more}"
 
