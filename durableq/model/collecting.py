@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from durableq.model.flow_rules import SECOND_MS, WEEK_MS, compiled, key_expression, whole
+from durableq.model.flow_rules import SECOND_MS, WEEK_MS, compiled, is_constant, key_expression, whole
 from durableq.words.errors import ConfigError
 from durableq.words.familiar import familiar
 from durableq.words.periods import Duration, to_ms
@@ -80,12 +80,17 @@ class Batch:
     if_: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        whole("Batch size", self.size, 2, BATCH_MOST)
+        object.__setattr__(self, "size", whole("Batch size", self.size, 2, BATCH_MOST))
         length_ms = to_ms("Batch timeout", self.timeout, minimum_ms=SECOND_MS, maximum_ms=WEEK_MS)
         object.__setattr__(self, "timeout", timedelta(milliseconds=length_ms))
         object.__setattr__(self, "key", key_expression("Batch key", self.key))
         if self.if_ is not None:
-            object.__setattr__(self, "if_", compiled("Batch if_", self.if_).source)
+            condition = compiled("Batch if_", self.if_)
+            if is_constant(condition):
+                raise ConfigError(
+                    f"Batch if_ {shown(self.if_)} reads nothing of the event: it collects all of them or none. Leave it out"
+                )
+            object.__setattr__(self, "if_", condition.source)
 
     def to_map(self) -> dict[str, Any]:
         """As stored in the registry."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from durableq.model.flow_rules import MOST, key_expression, one_of, whole
+from durableq.model.flow_rules import MOST, key_expression, of_inngest, one_of, whole
 from durableq.words.errors import ConfigError
 from durableq.words.familiar import refuse_value
 from durableq.words.shown import shown
@@ -46,10 +46,11 @@ class Concurrency:
     hold: Literal["turn", "run"] = field(default="turn", kw_only=True)
 
     def __post_init__(self) -> None:
-        whole("Concurrency limit", self.limit, 1, MOST, "; for no limit, leave it out")
+        limit = whole("Concurrency limit", self.limit, 1, MOST, "; for no limit, leave it out")
+        object.__setattr__(self, "limit", limit)
         refuse_value("Concurrency scope", self.scope)
-        one_of("Concurrency scope", self.scope, SCOPES[::-1])
-        one_of("Concurrency hold", self.hold, HOLDS[::-1])
+        object.__setattr__(self, "scope", one_of("Concurrency scope", self.scope, SCOPES[::-1]))
+        object.__setattr__(self, "hold", one_of("Concurrency hold", self.hold, HOLDS[::-1]))
         object.__setattr__(self, "key", key_expression("Concurrency key", self.key))
         if self.key is None and self.scope != "function":
             raise ConfigError(
@@ -79,7 +80,7 @@ def check_concurrency(where: str, given: object) -> tuple[Concurrency, ...]:
     if isinstance(given, (str, bytes, bytearray)) or not isinstance(given, Sequence):
         raise ConfigError(
             f"{where}: concurrency must be a number, a Concurrency, or a list such as [Concurrency(10), "
-            f"Concurrency(1, key='event.data.user_id')], not {type(given).__name__}: {shown(given)}"
+            f"Concurrency(1, key='event.data.user_id')], not {type(given).__name__}: {shown(given)}{of_inngest(given)}"
         )
     limits = sorted((_checked(where, one) for one in given), key=lambda limit: limit.sorting)
     for one, other in pairwise(limits):
@@ -98,7 +99,8 @@ def _checked(where: str, one: object) -> Concurrency:
     if isinstance(one, Concurrency):
         return one
     if isinstance(one, bool) or not isinstance(one, int):
-        raise ConfigError(f"{where}: concurrency holds {shown(one)}, which is no Concurrency: write Concurrency(10)")
+        hint = of_inngest(one) or ": write Concurrency(10)"
+        raise ConfigError(f"{where}: concurrency holds {shown(one)}, which is no Concurrency{hint}")
     try:
         return Concurrency(one)
     except ConfigError as error:

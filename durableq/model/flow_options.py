@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from durableq.model.collecting import Batch, Debounce
 from durableq.model.concurrency import Concurrency, check_concurrency
-from durableq.model.flow_rules import compiled, is_constant, needed_key, one_of
+from durableq.model.flow_rules import compiled, is_constant, needed_key, of_inngest, one_of
 from durableq.model.pacing import RateLimit, Throttle
 from durableq.model.singleton import MODES, Singleton
 from durableq.words.errors import ConfigError
@@ -89,14 +89,13 @@ def check_flow(
 def _of(cls: type[T], what: str, example: str, given: object) -> T | None:
     if given is None or isinstance(given, cls):
         return given
-    raise ConfigError(f"{what} must be {example}, not {type(given).__name__}: {shown(given)}")
+    raise ConfigError(f"{what} must be {example}, not {type(given).__name__}: {shown(given)}{of_inngest(given)}")
 
 
 def _singleton(where: str, given: object) -> Singleton | None:
     what = f"{where}: singleton"
     if isinstance(given, str):
-        one_of(what, given, MODES)
-        return Singleton(given)  # type: ignore[arg-type]
+        return Singleton(one_of(what, given, MODES))  # type: ignore[arg-type]
     return _of(Singleton, what, "'skip', 'cancel' or Singleton('skip', key='event.data.user_id')", given)
 
 

@@ -32,13 +32,13 @@ def whole(what: str, given: object, least: int, most: int, hint: str = "") -> in
     if not least <= given <= most:
         rule, hint = (f"at least {least:,}", hint) if given < least else (f"at most {most:,}", "")
         raise ConfigError(f"{what} must be {rule}, not {shown(given)}{hint}")
-    return given
+    return int(given)  # of an enum its value, which can be stored
 
 
-def one_of(what: str, given: object, choices: Collection[str]) -> None:
-    """Raise ConfigError for anything but one of these words, with the near miss."""
+def one_of(what: str, given: object, choices: Collection[str]) -> str:
+    """One of these words. Raises ConfigError for anything else, with the near miss."""
     if isinstance(given, str) and given in choices:
-        return
+        return str.__str__(given)
     words = [repr(choice) for choice in choices]
     near = get_close_matches(given.strip().lower(), choices, 1) if isinstance(given, str) else []
     meant = f"; did you mean {near[0]!r}?" if near else ""
@@ -57,6 +57,10 @@ def needed_key(what: str, given: object) -> str:
         value = expression.evaluate(_NO_EVENT).value
         if value is False or expression.key(_NO_EVENT) is None:
             raise ConfigError(f"{what} {shown(given)} reads nothing of the event and is never a key")
+        if isinstance(value, str) and value.startswith("event."):
+            raise ConfigError(
+                f"{what} {shown(given)} is a text, the same for every event: write {value!r}, without its quotes"
+            )
     return expression.source
 
 
@@ -73,6 +77,11 @@ def compiled(what: str, given: object) -> Expression:
     except ExpressionError as error:
         raise ExpressionError(f"{what}: {error.reason}", error.source, error.position) from None
     return expression
+
+
+def of_inngest(given: object) -> str:
+    """Of a value of inngest-py's class what to say behind an error, since ours has the same name."""
+    return ": import it from durableq" if type(given).__module__.partition(".")[0] == "inngest" else ""
 
 
 def is_constant(expression: Expression) -> bool:

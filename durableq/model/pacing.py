@@ -38,8 +38,8 @@ class Throttle:
     key: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        whole("Throttle limit", self.limit, 1, MOST)
-        whole("Throttle burst", self.burst, 1, MOST)
+        object.__setattr__(self, "limit", whole("Throttle limit", self.limit, 1, MOST))
+        object.__setattr__(self, "burst", whole("Throttle burst", self.burst, 1, MOST))
         length_ms = to_ms("Throttle period", self.period, minimum_ms=SECOND_MS, maximum_ms=WEEK_MS)
         object.__setattr__(self, "period", timedelta(milliseconds=length_ms))
         object.__setattr__(self, "key", key_expression("Throttle key", self.key))
@@ -72,7 +72,7 @@ class RateLimit:
     key: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        whole("RateLimit limit", self.limit, 1, RATE_MOST)
+        object.__setattr__(self, "limit", whole("RateLimit limit", self.limit, 1, RATE_MOST))
         length_ms = to_ms("RateLimit period", self.period, minimum_ms=SECOND_MS, maximum_ms=DAY_MS)
         object.__setattr__(self, "period", timedelta(milliseconds=length_ms))
         object.__setattr__(self, "key", key_expression("RateLimit key", self.key))

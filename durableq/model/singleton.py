@@ -29,7 +29,7 @@ class Singleton:
     key: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        one_of("Singleton mode", self.mode, MODES)
+        object.__setattr__(self, "mode", one_of("Singleton mode", self.mode, MODES))
         object.__setattr__(self, "key", key_expression("Singleton key", self.key))
 
     def to_map(self) -> dict[str, Any]:

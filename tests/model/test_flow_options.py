@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from enum import IntEnum, StrEnum
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,6 +116,7 @@ KEYED: dict[str, Callable[[Any], dict[str, Any]]] = {
         (lambda: Batch(100, timeout=None), "Batch timeout must be a duration"),
         (lambda: Batch(100, timeout="5s", if_=True), "Batch if_ must be an expression in a string, .* not bool: True"),
         (lambda: Batch(100, timeout="5s", if_=""), "Batch if_: "),
+        (lambda: Batch(100, timeout="5s", if_="true"), "if_ 'true' reads nothing of the event: .* Leave it out"),
         (lambda: Singleton("Skip"), "Singleton mode must be 'skip' or 'cancel', not 'Skip'; did you mean 'skip'[?]"),
         (lambda: Singleton("queue"), "Singleton mode must be 'skip' or 'cancel', not 'queue'$"),
         (lambda: Singleton(None), "Singleton mode must be 'skip' or 'cancel', not None"),
@@ -145,6 +147,34 @@ def test_a_value_that_breaks_a_rule_is_refused_with_option_rule_and_value(
 )
 def test_what_lies_on_a_bound_is_allowed(make: Callable[[], object]) -> None:
     make()
+
+
+def test_words_and_numbers_may_be_of_an_enum() -> None:
+    class Mode(StrEnum):
+        SKIP = "skip"
+        APP = "app"
+        KEY = "event.id"
+
+    class Size(IntEnum):
+        SMALL = 5
+
+    assert declared(singleton=Mode.SKIP) == declared(singleton=Singleton(Mode.SKIP)) == declared(singleton="skip")
+    assert declared(concurrency=Size.SMALL) == declared(concurrency=5)
+    limit: Any = Concurrency(Size.SMALL, scope=Mode.APP, key=Mode.KEY)
+    assert declared(concurrency=limit) == declared(concurrency=Concurrency(5, scope="app", key="event.id"))
+    assert declared(throttle=Throttle(Size.SMALL, period=Size.SMALL, burst=Size.SMALL))
+    assert declared(rate_limit=RateLimit(Size.SMALL, period=Size.SMALL))
+    assert declared(batch=Batch(Size.SMALL, timeout=Size.SMALL))
+
+
+def test_a_value_of_inngests_class_is_refused_with_where_ours_is() -> None:
+    class Concurrency:
+        pass
+
+    Concurrency.__module__ = "inngest._internal.function_config"
+    for options in ({"concurrency": Concurrency()}, {"concurrency": [Concurrency()]}, {"throttle": Concurrency()}):
+        with pytest.raises(dq.ConfigError, match=r"import it from durableq$"):
+            declare(**options)
 
 
 def test_durations_are_seconds_texts_or_timedeltas() -> None:
@@ -243,11 +273,19 @@ def test_what_is_no_key_is_refused(of: str, key: object, says: str) -> None:
 
 
 @pytest.mark.parametrize("of", KEYED)
+def test_a_field_in_quotes_is_no_key_that_anybody_means(of: str) -> None:
+    with pytest.raises(
+        dq.ConfigError, match=r"is a text, the same for every event: write 'event.data.user_id', without"
+    ):
+        declare(**KEYED[of]("'event.data.user_id'"))
+
+
+@pytest.mark.parametrize("of", KEYED)
 def test_spaces_around_a_key_mean_nothing(of: str) -> None:
     assert declared(**KEYED[of](" event.data.x\n")) == declared(**KEYED[of]("event.data.x"))
 
 
-@pytest.mark.parametrize("key", ["'openai'", "now()", '"event.data.cart_id"'])
+@pytest.mark.parametrize("key", ["'openai'", "now()", "7"])
 def test_idempotency_by_what_is_the_same_for_every_event_is_refused(key: str) -> None:
     with pytest.raises(
         dq.ConfigError, match=r"all events of 24 h but the first.*rate_limit=RateLimit\(1, period='24h'\)"
