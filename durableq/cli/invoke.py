@@ -27,6 +27,7 @@ from durableq.words.errors import (
     ResultTimeout,
     RunCancelled,
     RunFailed,
+    RunSkipped,
 )
 
 LOOK_AFTER_S: Final = 3.0
@@ -71,8 +72,8 @@ def command(
     """Start a run of FUNCTION, `app/function` or `function`, and print what it returns.
 
     DATA is what the run finds in its event, a JSON object: '@FILE' reads it from a file, '-' from stdin. The result is
-    printed as JSON, the run's id beside it on stderr. Exit code 1: the run failed; 3: it was cancelled; 124: it had not
-    ended within --timeout.
+    printed as JSON, the run's id beside it on stderr. Exit code 1: the run failed; 3: it was cancelled; 4: flow control
+    did not start it; 124: it had not ended within --timeout.
     """
     if no_wait and timeout is not None:
         raise click.UsageError("--timeout is for waiting, and --no-wait does not wait: leave one out")
@@ -109,6 +110,8 @@ class _Invoked:
                     await self._wait(client, handle, timeout)
             except (RedisUnavailable, RedisRefused) as error:
                 raise await explain(error, self._found) from error.__cause__
+            except RunSkipped as error:
+                self._say_skipped(error)
             except (EventError, LimitExceeded, ConfigError) as error:
                 raise click.UsageError(str(error)) from None
 
@@ -137,6 +140,17 @@ class _Invoked:
                 f"durableq: no worker that runs now has {self._function}: the run is queued until one does", err=True
             )
 
+    def _say_skipped(self, error: RunSkipped) -> None:
+        """Which limit has left it out, for which key and run, and leave."""
+        about = {"reason": error.reason, "key": error.key, "run": error.run_id}
+        named = {"name": type(error).__name__, "message": str(error), "stack": ""}
+        self._say("skipped", error={**named, **about})
+        if not self._as_json:
+            click.echo(f"durableq: {texts.clean(str(error))}", err=True)
+            if error.run_id:
+                click.echo(f"  Look at that run: durableq runs show {error.run_id}", err=True)
+        sys.exit(exit_code(error))
+
     def _say_end(self, error: DurableqError, status: str) -> None:
         """How it did not complete, and leave."""
         if isinstance(error, RunFailed):
@@ -152,7 +166,7 @@ class _Invoked:
 
     def _say(self, status: str, *, result: Any = None, error: dict[str, str] | None = None) -> None:
         if self._as_json:
-            said = {"id": self.run_id, "function": self._function, "status": status}
+            said = {"id": self.run_id or None, "function": self._function, "status": status}
             click.echo(plain.to_json({**said, "result": plain.plain(result), "error": error}))
         elif status == "queued":
             click.echo(self.run_id)

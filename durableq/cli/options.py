@@ -21,6 +21,7 @@ from durableq.words.errors import (
     RedisUnavailable,
     ResultTimeout,
     RunCancelled,
+    RunSkipped,
     SendError,
     StateLost,
     UnknownSchema,
@@ -29,6 +30,7 @@ from durableq.words.periods import to_ms
 
 EXIT_FAILED: Final = 1
 EXIT_CANCELLED: Final = 3
+EXIT_SKIPPED: Final = 4
 EXIT_UNAVAILABLE: Final = 69
 EXIT_STATE_LOST: Final = 75
 EXIT_CONFIG: Final = 78
@@ -201,6 +203,8 @@ def exit_code(error: DurableqError) -> int:
         return EXIT_UNAVAILABLE
     if isinstance(error, RunCancelled):
         return EXIT_CANCELLED
+    if isinstance(error, RunSkipped):
+        return EXIT_SKIPPED
     if isinstance(error, ResultTimeout):
         return EXIT_NOT_ENDED
     return EXIT_FAILED

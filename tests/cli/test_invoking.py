@@ -10,6 +10,7 @@ import pytest
 
 from durableq.cli import invoke
 from tests.cli.conftest import Demo
+from tests.cli.project import Project
 from tests.durableq_command import REPOSITORY, Running, durableq, environment, until
 
 pytestmark = pytest.mark.acceptance
@@ -80,6 +81,36 @@ def test_a_run_that_is_cancelled_leaves_with_3(demo: Demo, tmp_path: Path) -> No
         assert f"durableq: run {run_id} was cancelled: by the command line" in waiting.output
     finally:
         waiting.kill()
+
+
+def test_a_run_that_flow_control_does_not_start_is_said_to_be_so_and_leaves_with_4(
+    project: Project, empty: Demo
+) -> None:
+    project.module(
+        "shop.py",
+        """
+        app = dq.App("shop")
+
+        @app.function("pay", idempotency="event.data.cart")
+        async def pay(ctx: dq.Context) -> None: ...
+        """,
+    )
+    assert durableq("sync", "shop", "--redis-url", empty.url, cwd=project.directory).returncode == 0
+    run_id = empty.call("invoke", "pay", '{"cart": "c 1"}', "--no-wait").stdout.strip()
+    done = empty.call("invoke", "pay", '{"cart": "c 1"}')
+    why = f"shop/pay was not started (idempotency, key 'c 1'): run {run_id} was started for it before"
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert done.stderr == f"durableq: {why}\n  Look at that run: durableq runs show {run_id}\n"
+    told = json.loads(empty.call("invoke", "pay", '{"cart": "c 1"}', "--json").stdout)
+    assert (told["id"], told["status"], told["result"]) == (None, "skipped", None)
+    assert told["error"] == {
+        "name": "RunSkipped",
+        "message": why,
+        "stack": "",
+        "reason": "idempotency",
+        "key": "c 1",
+        "run": run_id,
+    }
 
 
 def test_an_interrupt_leaves_the_run_alone_and_says_where_to_look(demo: Demo, tmp_path: Path) -> None:
