@@ -24,6 +24,7 @@ from durableq.words import codec
 from durableq.words.errors import UnknownSchema
 from durableq.words.ids import event_key, step_key
 from tests.servers import Server
+from tests.store.awaiting import deliver
 from tests.store.invariants import assert_invariants, violations
 from tests.store.make_fixture import FIXTURES, SHOP, made
 from tests.store.shard import Shard
@@ -88,6 +89,7 @@ async def test_every_run_of_it_goes_on_to_its_end(server: Server, path: Path) ->
     unrouted = (await shard.events.unrouted(10)).entries
     assert len(unrouted) == 2
     await shard.route([entry.id for entry in unrouted], ["shop/charge", "shop/ship"])
+    await deliver(shard, lambda _: False)
     await shard.run_to_the_end(SHOP)
     after = await assert_invariants(shard.calls)
     assert {v["s"] for _, v in after.family("run")} == {"c", "f", "x"}
