@@ -200,8 +200,8 @@ class Step:
             The child's result, as the function is annotated to return it or `options(output_type=…)` says.
 
         Raises:
-            StepError: The child failed, with its name, message and stack. Or it was cancelled, or there is no such function:
-                `error.matches(dq.RunCancelled)`, `error.matches(dq.FunctionNotFound)`.
+            StepError: The child failed, with its name, message and stack. Or it was cancelled, flow control did not start it,
+                or there is no such function: `error.matches(dq.RunCancelled)`, `dq.RunSkipped`, `dq.FunctionNotFound`.
             InvokeTimeout: It has not ended in time.
             ConfigError, EventError, LimitExceeded: An argument breaks a rule.
         """
