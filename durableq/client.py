@@ -109,6 +109,8 @@ class Client:
             EventError: The data cannot be stored, or is not what the function's context names; nothing was started.
             LimitExceeded: It is larger than an event may be; nothing was started.
             FunctionNotFound: No such function is registered in the namespace. The message has the nearest, if one is near.
+            RunSkipped: Flow control does not let it start: `error.reason`, `error.key`, and `error.run_id`, the run that has
+                the key.
             QueueFull: Redis is nearly out of memory; nothing was started.
             InvokeError: Redis did not answer within 2 s. It says whether the run may have been started, under which id.
             StateLost: The namespace in Redis is not the one this process knew.
