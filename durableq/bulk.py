@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from durableq.model.run_filter import RunFilter
 from durableq.runs import READ_PATIENCE_S
 from durableq.services.bulk import Bulk, BulkReport, Operation, Tell, check_bulk_id, new_bulk_id
-from durableq.words.errors import ConfigError, DurableqError
+from durableq.words.errors import ConfigError
 from durableq.words.shown import shown
 
 if TYPE_CHECKING:
@@ -75,12 +75,7 @@ class BulkOfClient:
             why="by a client",
             tell=on_progress or _quiet,
         )
-        try:
-            return await bulk.perform()
-        except DurableqError as error:
-            how = "to do it again is safe" if operation == "cancel" else f"bulk_id={bulk.report.bulk_id!r} goes on with it"
-            error.add_note(f"{bulk.report.met} runs were seen to before; {how}")
-            raise
+        return await bulk.perform()
 
 
 def _quiet(_: BulkReport) -> None:

@@ -25,18 +25,18 @@ ANSWER_S: Final = 15.0
 T = TypeVar("T")
 
 
-def ask(found: Found, question: Callable[[Client], Awaitable[T]]) -> T:
+def ask(found: Found, question: Callable[[Client], Awaitable[T]], within_s: float | None = ANSWER_S) -> T:
     """The answer. Raises RedisUnavailable and RedisRefused with a note on the address, and what the question raises."""
-    return asyncio.run(_ask(found, question))
+    return asyncio.run(_ask(found, question, within_s))
 
 
-async def _ask(found: Found, question: Callable[[Client], Awaitable[T]]) -> T:
+async def _ask(found: Found, question: Callable[[Client], Awaitable[T]], within_s: float | None) -> T:
     try:
         await _reach(found)
-        async with asyncio.timeout(ANSWER_S), Client(found.redis_url, namespace=found.namespace) as client:
+        async with asyncio.timeout(within_s), Client(found.redis_url, namespace=found.namespace) as client:
             return await question(client)
     except TimeoutError as error:
-        away = RedisUnavailable(f"Redis did not answer within {ANSWER_S:g} s")
+        away = RedisUnavailable(f"Redis did not answer within {within_s or ANSWER_S:g} s")
         away.add_note(found.told())
         raise away from error
     except (RedisUnavailable, RedisRefused) as error:

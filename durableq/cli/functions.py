@@ -10,6 +10,7 @@ from durableq.cli import plain, texts
 from durableq.cli.asking import ask
 from durableq.cli.function_show import show
 from durableq.cli.options import explained, json_option, redis_or_dev_options
+from durableq.cli.pausing import pause, resume
 from durableq.cli.places import find
 from durableq.client import Client
 from durableq.model.flow_text import flow_line
@@ -29,6 +30,9 @@ _CRON_HEAD = ("function", "cron", "next tick", "last tick", "ticks", "skipped", 
 def command(ctx: click.Context, as_json: bool, redis_url: str | None, namespace: str | None) -> None:
     """List registered functions: triggers, runs in each place, workers that have them, and when crons tick next."""
     if ctx.invoked_subcommand is not None:
+        # Flags before the command's name are meant for it.
+        given = {"as_json": as_json, "redis_url": redis_url, "namespace": namespace}
+        ctx.default_map = dict.fromkeys(command.commands, given)
         return
     found = find(redis_url, namespace, or_dev=True)
 
@@ -47,6 +51,8 @@ def command(ctx: click.Context, as_json: bool, redis_url: str | None, namespace:
 
 
 command.add_command(show)
+command.add_command(pause)
+command.add_command(resume)
 
 
 def _text(functions: Sequence[FunctionView]) -> str:

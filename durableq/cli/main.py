@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "send": ("durableq.cli.send", "Send an event."),
     "invoke": ("durableq.cli.invoke", "Start a run of a function, and print what it returns."),
     "signal": ("durableq.cli.signalling", "Give a signal to the run that waits for it."),
-    "runs": ("durableq.cli.runs", "List runs, show one, cancel some."),
+    "runs": ("durableq.cli.runs", "List and show runs; cancel, rerun or resume some."),
     "health": ("durableq.cli.health", "Look at a health file: for probes."),
     "functions": ("durableq.cli.functions", "List registered functions, show one."),
     "limits": ("durableq.cli.limits", "List the keys of limits by pressure."),

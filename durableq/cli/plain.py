@@ -40,6 +40,7 @@ def listed_run(run: RunView) -> dict[str, Any]:
         "attempt": run.attempt,
         "deaths": run.deaths,
         "parent": run.parent or None,
+        "rerun_of": run.rerun_of or None,
         "held_up": held_up(run.held_up),
     }
 
@@ -149,6 +150,7 @@ def _event(event: Event[dict[str, Any]] | None) -> dict[str, Any] | None:
 def _step(step: StepView) -> dict[str, Any]:
     return {
         "id": step.id,
+        "occurrence": step.occurrence,
         "op": step.op,
         "status": step.status,
         "attempt": step.attempt,

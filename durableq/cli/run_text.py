@@ -8,6 +8,7 @@ from typing import Final
 from durableq.cli import texts
 from durableq.cli.flow_text import held_up_text
 from durableq.model.event import Event
+from durableq.model.rerunning import step_named
 from durableq.services.awaited import AwaitedView
 from durableq.services.views import ErrorView, RunView, StepView
 
@@ -28,6 +29,8 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
     yield _row("status", _status(run, now_ms, workers))
     if run.parent:
         yield _row("parent", f"run {run.parent}, which invoked it")
+    if run.rerun_of:
+        yield _row("rerun of", f"run {run.rerun_of}")
     if run.event is not None:
         yield _row("event", f"{run.event.name}  {run.event.id or ''}")
         yield _row("data", texts.value(run.event.data, _RESULT_MAX))
@@ -63,7 +66,14 @@ def _steps(run: RunView, now_ms: int) -> Iterator[str]:
     if not run.steps:
         return
     rows = [
-        (step.id, step.op, step.status, _tries(step), _took(step), _came_to(step, now_ms).rstrip())
+        (
+            step_named(step.id, step.occurrence),
+            step.op,
+            step.status,
+            _tries(step),
+            _took(step),
+            _came_to(step, now_ms).rstrip(),
+        )
         for step in run.steps
     ]
     lines = texts.table(("step", "kind", "status", "tries", "took", ""), rows, "  ").splitlines()

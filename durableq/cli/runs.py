@@ -1,18 +1,22 @@
-"""`durableq runs list`, `durableq runs show ID` and `durableq runs cancel RUN…`."""
+"""`durableq runs list`, `durableq runs show ID` and `durableq runs cancel [RUN…]`; `rerun` and `resume` lie in rerunning.py."""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 import click
 
 from durableq.cli import plain, texts
 from durableq.cli.asking import ask
+from durableq.cli.bulk import bulk, bulk_options
 from durableq.cli.flow_text import listed_status
 from durableq.cli.naming import full_id, whole_id
 from durableq.cli.options import EXIT_FAILED, explained, json_option, redis_or_dev_options
-from durableq.cli.places import find
+from durableq.cli.places import Found, find
+from durableq.cli.rerunning import rerun, resume
+from durableq.cli.run_filter import filter_given, filter_options, named_or_meant
 from durableq.cli.run_text import run_text
 from durableq.client import Client
 from durableq.runs import LIST_MAX, states_of
@@ -34,7 +38,7 @@ def _statuses(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 @click.group("runs", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List runs, show one, cancel some."""
+    """List and show runs; cancel, rerun or resume some."""
 
 
 @command.command("list")
@@ -120,22 +124,43 @@ def show(run_id: str, as_json: bool, redis_url: str | None, namespace: str | Non
 
 
 @command.command("cancel")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN…")
+@click.argument("runs", nargs=-1, metavar="[RUN…]")
+@filter_options
+@bulk_options
 @json_option
 @redis_or_dev_options
 @explained
-def cancel(runs: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None) -> None:
-    """Cancel runs: queued, waiting, or executing now.
+def cancel(
+    runs: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    redis_url: str | None,
+    namespace: str | None,
+    **flags: Any,
+) -> None:
+    """Cancel runs, named or meant by flags: queued, waiting, or executing now.
 
     The end of an id will do, as the log of `durableq dev` shows it. A run that had ended stays as it was, which is said. Exit
     code 1: one of them is not there; the others are cancelled all the same.
-    """
 
+    Meant by flags they are counted first, and asked for; what is created meanwhile is not meant. Cut off (130), it can be
+    done again.
+    """
+    selection = named_or_meant(runs, filter_given(**flags))
+    found = find(redis_url, namespace, or_dev=True)
+    if selection is None:
+        _cancel_named(runs, found, as_json)
+    else:
+        bulk("cancel", selection, found, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def _cancel_named(runs: tuple[str, ...], place: Found, as_json: bool) -> None:
     async def cancelled(client: Client) -> tuple[list[Cancellation], str]:
         named = [await whole_id(client, given) for given in runs]
         return await client._cancel(list(dict.fromkeys(named)), "by the command line")
 
-    found, at = ask(find(redis_url, namespace, or_dev=True), cancelled)
+    found, at = ask(place, cancelled)
     if as_json:
         click.echo(
             plain.to_json([{"id": one.run_id, "status": one.status, "cancelled": one.cancelled} for one in found])
@@ -145,6 +170,10 @@ def cancel(runs: tuple[str, ...], as_json: bool, redis_url: str | None, namespac
             click.echo(texts.clean(_came_to(one, at)), err=one.status == ABSENT)
     if any(one.status == ABSENT for one in found):
         sys.exit(EXIT_FAILED)
+
+
+command.add_command(rerun)
+command.add_command(resume)
 
 
 def _came_to(one: Cancellation, namespace: str) -> str:

@@ -27,7 +27,7 @@ from durableq.store.cancels import ABSENT
 from durableq.store.paging import Paging
 from durableq.store.reads import RunRow
 from durableq.store.reruns import Rerun
-from durableq.words.errors import CodecError, ConfigError, FunctionNotFound, QueueFull, RunNotFound
+from durableq.words.errors import CodecError, ConfigError, DurableqError, FunctionNotFound, QueueFull, RunNotFound
 from durableq.words.ids import is_run_id, new_ulid, rerun_run_id, run_created_at_ms
 from durableq.words.shown import shown
 
@@ -128,7 +128,19 @@ class Bulk:
         self.report = BulkReport(operation, bulk_id)
 
     async def perform(self) -> BulkReport:
-        """All of it, or up to where it is stopped. Raises FunctionNotFound, RedisUnavailable, StateLost."""
+        """All of it, or up to where it is stopped. Raises FunctionNotFound, RedisUnavailable, StateLost, with how far it came."""
+        try:
+            return await self._perform()
+        except DurableqError as error:
+            again = (
+                "to do it again is safe"
+                if self._operation == "cancel"
+                else f"under bulk id {self.report.bulk_id} it goes on"
+            )
+            error.add_note(f"{self.report.met} runs were seen to before; {again}")
+            raise
+
+    async def _perform(self) -> BulkReport:
         async for hundred in self._picking.hundreds():
             if self._stopping.is_set():
                 return self.report

@@ -37,6 +37,7 @@ def test_a_run_has_these_fields() -> None:
         "attempt": 0,
         "deaths": 1,
         "parent": None,
+        "rerun_of": None,
         "held_up": None,
         "event": {
             "name": "order/created",
@@ -49,6 +50,7 @@ def test_a_run_has_these_fields() -> None:
         "steps": [
             {
                 "id": "pay",
+                "occurrence": 1,
                 "op": "run",
                 "status": "failed",
                 "attempt": 2,
