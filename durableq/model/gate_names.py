@@ -34,10 +34,10 @@ class GateName(NamedTuple):
 
 def gate_name(letter: str, name: str) -> GateName:
     """The gate of this letter (`c`, `t`, `z`, `l` …) and name."""
-    if name.startswith("+n:"):
-        return GateName("namespace", "", shown_key(name[3:]))
-    if name.startswith("+a:"):
-        app, _, key = name[3:].partition(":")
+    if name.startswith(("+n:", "+nr:")):
+        return GateName("namespace", "", shown_key(name.partition(":")[2]))
+    if name.startswith(("+a:", "+ar:")):
+        _, app, key = name.split(":", 2)
         return GateName("app", app, shown_key(key))
     function, colon, rest = name.partition(":")
     if not colon:

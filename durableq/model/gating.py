@@ -196,15 +196,19 @@ class Gating:
 
 
 def pool_stem(function: str, scope: str, key: str | None, hold: str) -> str:
-    """The name of a concurrency limit's pools, up to what its key came to. Raises ValueError for an unknown scope."""
+    """The name of a concurrency limit's pools, up to what its key came to. Raises ValueError for an unknown scope.
+
+    What is held for a turn and what is held for a run are counted apart: one function may limit both, by one key.
+    """
+    run = "r" if hold == "run" else ""
     match scope:
         case "function":
             digest = blake2b(f"{hold} {key or ''}".encode(), digest_size=6).hexdigest()
             return f"{function}:{digest}:"
         case "app":
-            return f"+a:{function.partition('/')[0]}:"
+            return f"+a{run}:{function.partition('/')[0]}:"
         case "namespace":
-            return "+n:"
+            return f"+n{run}:"
     raise ValueError(f"no scope is called {scope!r}")
 
 

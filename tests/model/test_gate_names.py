@@ -35,6 +35,8 @@ def test_no_key_and_a_key_without_value_are_told_apart() -> None:
         ("c", pool_stem("shop/pay", "function", None, "turn"), GateName("function", "shop/pay", None)),
         ("c", pool_stem("shop/pay", "app", "'x'", "turn") + "a:b", GateName("app", "shop", "a:b")),
         ("r", pool_stem("shop/pay", "namespace", "'x'", "run") + "a:b", GateName("namespace", "", "a:b")),
+        ("r", pool_stem("shop/pay", "app", "'x'", "run") + "a:b", GateName("app", "shop", "a:b")),
+        ("c", pool_stem("shop/pay", "namespace", "'x'", "turn") + "a:b", GateName("namespace", "", "a:b")),
         ("t", "shop/pay:t:", GateName("function", "shop/pay", None)),
         ("t", "shop/pay:t:a:b", GateName("function", "shop/pay", "a:b")),
         ("z", "shop/pay:z:~", GateName("function", "shop/pay", NO_VALUE)),

@@ -91,7 +91,7 @@ def test_limits_keep_their_ordinals_and_have_pools_of_their_scope() -> None:
     }
     text, faults = gates(declared)
     assert faults == []
-    found = re.fullmatch(r"0\|c0=\+n:openai r1=\+a:shop:pro c2=shop/f:(\w{12}): r3=shop/f:(\w{12}):7\|", text)
+    found = re.fullmatch(r"0\|c0=\+n:openai r1=\+ar:shop:pro c2=shop/f:(\w{12}): r3=shop/f:(\w{12}):7\|", text)
     assert found is not None, text
     assert found[1] != found[2]
 
@@ -116,6 +116,12 @@ def test_of_two_limits_that_come_to_one_pool_the_smaller_one_counts(limits: list
     declared = [{"limit": n, "key": one, "scope": "namespace", "hold": "turn"} for n, one in limits]
     text, _ = gates({"concurrency": declared}, {"id": 7, "n": "7", "other": 8})
     assert text == f"0|{kept}|"
+
+
+@pytest.mark.parametrize(("scope", "pool"), [("app", "+a{}:shop:7"), ("namespace", "+n{}:7")])
+def test_what_is_held_for_a_turn_and_for_a_run_is_counted_apart_also_where_it_is_shared(scope: str, pool: str) -> None:
+    limits = [{"limit": 5, "key": "event.data.id", "scope": scope, "hold": hold} for hold in ("run", "turn")]
+    assert gates({"concurrency": limits})[0] == f"0|r0={pool.format('r')} c1={pool.format('')}|"
 
 
 def test_the_pools_of_an_app_and_of_the_namespace_are_two() -> None:

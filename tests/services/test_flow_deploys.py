@@ -168,6 +168,16 @@ async def test_what_was_queued_under_a_key_obeys_its_limit_when_the_key_has_chan
     assert await deploys.of_users(await deploys.at_most(6)) == {1: 2, 2: 2, 3: 2}
 
 
+async def test_a_turn_and_a_run_may_be_limited_by_one_key_in_any_scope(deploys: Deploys) -> None:
+    both = [Concurrency(3, key=BY_USER, scope="app", hold="run"), Concurrency(1, key=BY_USER, scope="app")]
+    await deploys.deploy(*both)
+    await deploys.send(*[1] * 5)
+    for _ in range(3):
+        (held,) = await deploys.at_most(1)
+        await deploys.shard.suspend(held, key="nap", kind="w", blob=b"sleep", due_at_ms=deploys.shard.now_ms + 60_000)
+    await deploys.at_most(0)
+
+
 async def test_limits_in_another_order_are_no_change(deploys: Deploys) -> None:
     limits = [Concurrency(1, key=BY_USER), Concurrency(3), Concurrency(2, hold="run")]
     await deploys.deploy(*limits)
