@@ -24,13 +24,14 @@ from durableq.services.flow_views import (
 from durableq.services.views import FunctionView, RunView
 
 NOW_MS = 1_700_000_100_000
+SOON_MS = NOW_MS + 600
 A, B = "01HF7YAT00AAAAAAAAAAAAAAAA", "01HF7YAT00BBBBBBBBBBBBBBBB"
 PAY, BOTH = ("shop/pay",), ("shop/ask", "shop/pay")
 LEAVING, LEAVES = (HolderView(A, 1, True),), f"{A} (cancelled, its code has not ended)"
 KEYS = (
     LimitView("concurrency", "7", "function", PAY, 1, 1, (HolderView(A, 1),), 12, False, NOW_MS - 184_000, B),
     LimitView("concurrency", "ai", "namespace", BOTH, 2, 2, LEAVING, 3, True, NOW_MS - 4_000, B),
-    LimitView("throttle", None, "function", PAY, 100, 0, (), 2, False, NOW_MS - 1000, opens_at_ms=NOW_MS + 600, period_ms=60_000),
+    LimitView("throttle", None, "function", PAY, 100, 0, (), 2, oldest_ms=NOW_MS - 1000, opens_at_ms=SOON_MS, period_ms=60_000),
     LimitView("rate_limit", "u\n1", "function", PAY, 5, 5, opens_at_ms=NOW_MS + 720_000, period_ms=3_600_000),
     LimitView("singleton", "(no value)", "function", PAY, 1, 1, (HolderView(A, 1),)),
     LimitView("concurrency", None, "function", PAY, None, parked=2, oldest_ms=NOW_MS - 1000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from durableq.services.doctor import of_capacity, of_server, of_time, of_waits, of_work
+from durableq.services.doctor import of_capacity, of_flow, of_server, of_time, of_waits, of_work
 from durableq.services.doctor.facts import NamespaceFacts, Plan, ServerFacts
 from durableq.services.doctor.finding import Finding, unseen
 from durableq.services.doctor.looking import look_at_namespace, look_at_server
@@ -50,6 +50,7 @@ def decide(server: ServerFacts, namespace: NamespaceFacts, plan: Plan) -> list[F
             *of_time.timers(namespace),
             *of_work.workers(namespace),
             *of_work.functions(namespace),
+            *of_flow.limits(namespace),
             *of_work.runs(namespace),
             *of_work.events(namespace),
             *of_waits.waits(namespace),

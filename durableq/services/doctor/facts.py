@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from durableq.store.checkup import Awaited, Due, Progress, ScriptTrips
+from durableq.store.flow_checkup import FlowFacts
 from durableq.store.reads import LeaseRow
 
 
@@ -74,6 +75,8 @@ class NamespaceFacts:
     first_unrouted_ms: int = 0
     awaited: Awaited | None = None
     """Waits for events, and what hangs on ended runs."""
+    flow: FlowFacts | None = None
+    """Flow control: what is parked, held and held back."""
     releases: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Per app the number of each release, and of the newest under ''."""
     declared: Mapping[str, bytes] = field(default_factory=dict)

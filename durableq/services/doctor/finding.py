@@ -49,6 +49,7 @@ CHECKS: Final = (
     "timers",
     "workers",
     "functions",
+    "limits",
     "runs",
     "events",
     "waits",
@@ -170,6 +171,37 @@ KINDS: Final = (
     Kind(
         "trigger-faults", "functions", _WARNING, "A condition could not be evaluated, so events started nothing there."
     ),
+    Kind(
+        "parked-for-ever",
+        "limits",
+        _PROBLEM,
+        "Their runs wait at a limit that has room, and nothing is going to open it. This should not be: please report it.",
+    ),
+    Kind(
+        "slots-of-ended-runs",
+        "limits",
+        _PROBLEM,
+        "Slots are held by runs that have ended, so that others wait for ever. This should not be: please report it.",
+    ),
+    Kind(
+        "held-back-without-timer",
+        "limits",
+        _PROBLEM,
+        "These events are kept, and will start nothing by themselves. This should not be: please report it.",
+    ),
+    Kind(
+        "keys-of-ended-runs",
+        "limits",
+        _INFO,
+        "It keeps nobody out: the next trigger of such a key takes it over.",
+    ),
+    Kind(
+        "keys-without-value",
+        "limits",
+        _WARNING,
+        "Such runs are not limited, or share one key: what is said of each option in docs/flow-control.md.",
+    ),
+    Kind("functions-paused", "limits", _INFO, "No run of theirs is claimed until somebody resumes them."),
     Kind("run-without-progress", "runs", _WARNING, "A step takes very long, or hangs."),
     Kind("suspects-waiting", "runs", _WARNING, "They saw two deaths of their worker, and are executed one at a time."),
     Kind(

@@ -9,6 +9,7 @@ from typing import Final
 from durableq.services.doctor.facts import ClockReading, FunctionFacts, NamespaceFacts, ServerFacts
 from durableq.store.calls import Calls
 from durableq.store.checkup import Checkup, Progress, ScriptTrips, permitted
+from durableq.store.flow_checkup import FlowCheckup
 from durableq.store.reads import LeaseRow, Reads
 from durableq.store.registry import Registry
 from durableq.words.clock import Clock
@@ -83,8 +84,9 @@ async def look_at_namespace(calls: Calls, clock: Clock) -> NamespaceFacts:
     if declared is not None and with_runs is not None:
         ids = sorted({*declared[1], *with_runs})
     apps = sorted({full_id.partition("/")[0] for full_id in (*ids, *_served(leases or []))})
-    functions, suspects, progress, releases = await asyncio.gather(
+    functions, flow, suspects, progress, releases = await asyncio.gather(
         _functions(reads, registry, ids, declared[1] if declared else {}, leases or []),
+        FlowCheckup(calls, (meta or {}).get("identity", "")).look(ids),
         checkup.suspects(apps),
         _progress(checkup, leases or []),
         asyncio.gather(*map(checkup.releases, apps)),
@@ -102,6 +104,7 @@ async def look_at_namespace(calls: Calls, clock: Clock) -> NamespaceFacts:
         set_aside=aside,
         first_unrouted_ms=unrouted_ms,
         awaited=awaited,
+        flow=flow,
         releases=dict(zip(apps, releases, strict=True)),
         declared={} if declared is None else declared[1],
     )
