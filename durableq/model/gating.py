@@ -203,7 +203,8 @@ def pool_stem(function: str, scope: str, key: str | None, hold: str) -> str:
     run = "r" if hold == "run" else ""
     match scope:
         case "function":
-            digest = blake2b(f"{hold} {key or ''}".encode(), digest_size=6).hexdigest()
+            # Short, since it stands in each queued run: it keeps a function's few keys apart, and those that it had before.
+            digest = blake2b(f"{hold} {key or ''}".encode(), digest_size=4).hexdigest()
             return f"{function}:{digest}:"
         case "app":
             return f"+a{run}:{function.partition('/')[0]}:"

@@ -91,7 +91,7 @@ def test_limits_keep_their_ordinals_and_have_pools_of_their_scope() -> None:
     }
     text, faults = gates(declared)
     assert faults == []
-    found = re.fullmatch(r"0\|c0=\+n:openai r1=\+ar:shop:pro c2=shop/f:(\w{12}): r3=shop/f:(\w{12}):7\|", text)
+    found = re.fullmatch(r"0\|c0=\+n:openai r1=\+ar:shop:pro c2=shop/f:(\w{8}): r3=shop/f:(\w{8}):7\|", text)
     assert found is not None, text
     assert found[1] != found[2]
 
