@@ -14,7 +14,8 @@ RESUME: Final = ""
 
 
 class Skip(NamedTuple):
-    """A trigger that started nothing: when, the entry or place of what came, why, the key, and what it was left out for."""
+    """A trigger that started nothing: when, the event's place (or the id of the run that was asked for), why, the key, and
+    what it was left out for."""
 
     at_ms: int
     place: str

@@ -8,8 +8,10 @@ from durableq.services.flow_looks import function_flow, limits_of, with_hold_ups
 from durableq.services.flow_views import HeldUp, HolderView, OptionView
 from durableq.services.views import run_view
 from durableq.store.flow import RESUME, SKIP, WAIT
+from durableq.store.invokes import NewRun
 from durableq.store.registry import Registry
 from durableq.words.errors import FunctionNotFound
+from durableq.words.ids import run_id
 from tests.servers import on
 from tests.services.flowing import PER_CUSTOMER, Flowing
 from tests.services.flowing import flowing as flowing
@@ -167,6 +169,18 @@ async def test_what_a_pause_leaves_out_is_shown(flowing: Flowing) -> None:
     view = await function_flow(flowing.shard.calls, "a/f", 10)
     assert [skip.why for skip in view.skips] == ["the function was paused, and skips what comes meanwhile"]
     assert (view.function.paused, view.function.paused_at_ms) == ("skip", flowing.shard.now_ms)
+
+
+async def test_a_run_that_was_asked_for_and_left_out_is_named_by_its_id(flowing: Flowing) -> None:
+    await flowing.declare(f={"idempotency": {"key": "event.data.cart"}}, g={})
+    await flowing.shard.flow.pause_functions(["a/g"], SKIP)
+    await flowing.send({"cart": 1})
+    extras = b"@0;i=a/f:1;"
+    asked = [NewRun(run_id("5-1", "a/f", 0), "a/f", b"", extras), NewRun(run_id("5-1", "a/g", 0), "a/g", b"", b"")]
+    await flowing.shard.invokes.start_runs("", asked)
+    for function, run in (("a/f", asked[0].run_id), ("a/g", asked[1].run_id)):
+        (skip,) = (await function_flow(flowing.shard.calls, function, 10)).skips
+        assert (skip.place, skip.event_name) == (run, ""), "not the last event that came"
 
 
 async def test_keys_that_came_to_nothing_are_shown(flowing: Flowing) -> None:

@@ -12,7 +12,7 @@ local function pass_gates(run_of, first, detail, stage, admit_closed)
   local numbers = numbers_of(fn)
   local fresh = stage ~= 'held'
   local function left_out(reason, key, other)
-    note_skip(fn, run_of.place, reason, key, other)
+    note_skip(fn, run_of.own_place and id or run_of.place, reason, key, other)
     if not run_of.given then redis.call('UNLINK', input(id)) end
     return reason .. ' ' .. key .. ' ' .. (other or '-')
   end
@@ -62,7 +62,7 @@ local function admit_run(run_of, detail, touched, stage, later)
     local before = take_key(only_key, id, numbers_of(fn), true)
     if before then
       redis.call('UNLINK', input(id))
-      note_skip(fn, run_of.place, 'idempotency', only_key, before)
+      note_skip(fn, run_of.own_place and id or run_of.place, 'idempotency', only_key, before)
       return 'idempotency ' .. only_key .. ' ' .. before
     end
   elseif first ~= '' or any_paused then
@@ -99,15 +99,22 @@ local function admit_run(run_of, detail, touched, stage, later)
     redis.call('ZADD', timers, due_at_ms, 'd ' .. id)
     earliest = math.min(earliest or due_at_ms, due_at_ms)
   elseif later then
-    local name = fn .. needed
-    local runs = later[name]
-    if not runs then
-      runs = {fn = fn, ids = {}}
-      later[name] = runs
+    local of_fn = later[fn]
+    if not of_fn then
+      of_fn = {ids = {}, lanes = {}}
+      later[fn] = of_fn
+    end
+    local runs = of_fn
+    if j then
+      runs = of_fn.lanes[needed]
+      if not runs then
+        runs = {}
+        of_fn.lanes[needed] = runs
+      end
+      of_fn.ids[#of_fn.ids + 1] = id
     end
     runs[#runs + 1] = place or created
     runs[#runs + 1] = id
-    runs.ids[#runs.ids + 1] = id
   elseif j then
     queue_lane(id, fn, j, false, touched)
   else

@@ -12,7 +12,7 @@ local function new_run(id, fn, given, extras, touched, stage)
     return outcome
   end
   if known[2] and known[2] ~= '0' and is_paused(fn) == 'skip' and redis.call('EXISTS', input(id)) == 0 then
-    note_skip(fn, place, 'paused', '-')
+    note_skip(fn, id, 'paused', '-')
     return 'paused - -'
   end
   if not redis.call('SET', input(id), given, 'NX') then return 'there' end

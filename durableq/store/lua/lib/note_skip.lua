@@ -1,4 +1,4 @@
--- note_skip(fn, place, reason, key, other): note that a trigger of fn has started nothing, and why. `other` is the run or event that it was left out for.
+-- note_skip(fn, place, reason, key, other): note that a trigger of fn has started nothing, and why. place: where the event stands in the stream; of a run that was asked for, its id. `other` is the run or event that it was left out for.
 -- keys: skips(function), skipped(app)
 local function note_skip(fn, place, reason, key, other)
   local app, name = string.match(fn, '^([^/]+)/(.+)$')
