@@ -15,12 +15,13 @@ from durableq.engine.environment import Environment
 from durableq.engine.execution import ClaimedRun, Execution
 from durableq.engine.given_up import GivenUp
 from durableq.engine.port import EventWait, Invocation, News, NewWait, NotYet, Recorded, SignalWait, StepNote
-from durableq.model.event import decode_event, read_head
+from durableq.model.event import Event, decode_event, first_given, first_size, is_batch
 from durableq.model.failure import Failure
 from durableq.model.function import Function
 from durableq.model.memo import Memo, MemoKind
 from durableq.model.outcome import Abandoned, AttemptFailed, Completed, Failed, Outcome, Suspended
 from durableq.model.stack import own_line
+from durableq.services.batches import decoded
 from durableq.services.committer import Committer, Stale
 from durableq.services.hand import Hand
 from durableq.services.invoking import Invoking
@@ -29,6 +30,7 @@ from durableq.services.notes import note_of, note_of_wait
 from durableq.store.records import Claimed
 from durableq.store.records import NotYet as StoredNotYet
 from durableq.store.runs import (
+    LEAVING,
     FinishWrite,
     FireWrite,
     LeaveWrite,
@@ -39,6 +41,7 @@ from durableq.store.runs import (
     SuspendWrite,
     WaitWrite,
     left_behind,
+    left_late,
 )
 from durableq.store.signals import SignalWait as SignalWrite
 from durableq.words.clock import ServerClock
@@ -68,6 +71,7 @@ class RunInHand:
         "_given",
         "_hand",
         "_lapsed",
+        "_late",
         "_log",
         "_parted",
         "_scope",
@@ -102,6 +106,8 @@ class RunInHand:
         self._abandoned: GivenUp | None = None
         self._stays = False
         """Whether slots were left with the lease, for code that was given up on."""
+        self._late = ""
+        """What the slots of the turn are named, if its code is left when it has been suspended already."""
         self._given = b""
         self._scope: Mapping[str, Any] | None = None
         self._dropped = ""
@@ -143,16 +149,21 @@ class RunInHand:
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         if self._abandoned and self._abandoned.any_of(self.run_id):
             return asyncio.get_running_loop().create_task(self._suspend_without(seen, waits))
+        if self._execution is not None and _leaves_late(self._execution.function):
+            # Before it is sent, so that no comparison of hands takes them for forgotten.
+            self._late = left_late(self.run_id, self._committer.lease, self.claimed.epoch)
+            self._hand.stays(self, self._late)
+            return self._suspend(seen, waits, LEAVING)
         return self._suspend(seen, waits)
 
-    def _suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
+    def _suspend(self, seen: int, waits: Sequence[NewWait], last: int = 1) -> asyncio.Future[News | None]:
         epoch = self.claimed.epoch
         if not waits:
-            return self._committer.add(SuspendWrite(self.run_id, epoch, seen), self._suspended)
+            return self._committer.add(SuspendWrite(self.run_id, epoch, seen, last=last), self._suspended)
         for wait in waits[:-1]:
             # Answered like the last one, whose answer is the one that counts.
             self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
-        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=1), self._suspended)
+        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=last), self._suspended)
 
     async def _suspend_without(self, seen: int, waits: Sequence[NewWait]) -> News | None:
         """Suspend a run while code of it still executes: a thread past its step's timeout."""
@@ -177,6 +188,8 @@ class RunInHand:
 
     def _suspended(self, answer: Any) -> News | None:
         self._parted = answer is None
+        if answer is not None:
+            self._late = ""
         return answer  # type: ignore[no-any-return]
 
     def _fired(self, answer: Any) -> Recorded | NotYet:
@@ -193,10 +206,15 @@ class RunInHand:
         return self._execution.seen if self._execution is not None else 0
 
     def event_scope(self) -> Mapping[str, Any]:
-        """The run's own event as conditions see it, whatever user code has done to `ctx.event` meanwhile."""
+        """The run's own event, the first of a batch, as conditions see it, whatever user code has done to `ctx.event` meanwhile."""
         if self._scope is None:  # once: a thousand waits beside each other would decode a large event a thousand times
-            self._scope = read_head(self._given).scope(f"{self.claimed.created_at_ms}-0")
+            self._scope = first_given(self._given, self.claimed.created_at_ms).scope()
         return self._scope
+
+    @property
+    def begun_by_batch(self) -> bool:
+        """Whether several events started it: then the store knows behind which of them it sees others."""
+        return is_batch(self._given)
 
     def began(self, answer: Any) -> int:
         """What the store says to a wait that has begun, or was over already."""
@@ -251,7 +269,7 @@ class RunInHand:
                 for task in self._under_way:
                     task.cancel()
             self._hand.gone(self)
-            if not written or self._stays or abandoned:
+            if not written or self._stays or self._late or abandoned:
                 self._part(written, abandoned)
         if taken:
             await self._tell_taken(runs)
@@ -261,6 +279,8 @@ class RunInHand:
         names = [] if written else [self.run_id]
         if self._stays:
             names.append(left_behind(self.run_id, self._committer.lease))
+        if self._late:
+            names.append(self._late)
         if not abandoned.any_of(self.run_id):
             self._code_ended(names, written)
         else:
@@ -283,7 +303,12 @@ class RunInHand:
             self._given = given
             if not isinstance(memos, dict):
                 memos = await runs.read_memos(self.run_id)
-            execution = self._execution = self._begun(function, given, memos, environment)
+            if is_batch(given):
+                events = await decoded(given, self.claimed.created_at_ms)
+                self._given = given[: first_size(given)]  # no more than that is asked for again
+            else:
+                events = [decode_event(given, f"{self.claimed.created_at_ms}-0")]
+            execution = self._execution = self._begun(function, events, len(given), memos, environment)
             if self._dropped:
                 return Abandoned(self._dropped)
             return await execution.run()
@@ -301,19 +326,24 @@ class RunInHand:
             self._execution = None  # each holds the other
 
     def _begun(
-        self, function: Function[Any], given: bytes, memos: dict[str, Memo], environment: Environment
+        self,
+        function: Function[Any],
+        events: list[Event[Any]],
+        size: int,
+        memos: dict[str, Memo],
+        environment: Environment,
     ) -> Execution:
         claimed = self.claimed
         run = ClaimedRun(
             claimed.id,
             function.id,
             function.app_id,
-            [decode_event(given, f"{claimed.created_at_ms}-0")],
+            events,
             claimed.attempt,
             claimed.sequence,
             memos,
             claimed.created_at_ms,
-            len(given),
+            size,
         )
         return Execution(function, run, self, environment)
 
@@ -354,6 +384,12 @@ class RunInHand:
                 await self._committer.add(ReleaseWrite(run_id, epoch))
             case Suspended() | Abandoned():
                 pass
+
+
+def _leaves_late(function: Function[Any]) -> bool:
+    """Whether its code is left when its turn has ended (engine/leaving.py), and keeps slots until then."""
+    limits = function.flow.concurrency
+    return bool(limits) and function.is_async and any(limit.hold == "turn" for limit in limits)
 
 
 def _looked_at(future: asyncio.Future[Any]) -> None:

@@ -56,6 +56,8 @@ class Hand:
         self._confirming: dict[str, Held] = {}
         self._lingering: dict[str, list[_Lingering]] = {}
         """By run, which may linger by more than one turn."""
+        self._staying: dict[Held, str] = {}
+        """Runs that are suspended, and whose code is being left: what the slots are named that it keeps meanwhile."""
         self._changed = asyncio.Event()
         self.executed = 0
 
@@ -92,7 +94,7 @@ class Hand:
 
     def known(self) -> list[str]:
         """Every run whose last commit Redis has not confirmed, and what lingers, by what its slots are named."""
-        known = [*self._executing, *self._confirming]
+        known = [*self._executing, *self._confirming, *self._staying.values()]
         for each in self._lingering.values():
             for one in each:
                 known += one.names
@@ -121,7 +123,13 @@ class Hand:
         for place in (self._executing, self._confirming):
             if place.get(held.run_id) is held:
                 del place[held.run_id]
+        if self._staying:
+            self._staying.pop(held, None)
         self._changed.set()
+
+    def stays(self, held: Held, name: str) -> None:
+        """It is about to be suspended, and its code left behind that: until it is gone, it keeps slots of this name."""
+        self._staying[held] = name
 
     def linger(
         self, run_id: str, names: Sequence[str], ended: Callable[[], None] = lambda: None, *, takes_place: bool = True

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from durableq.model.event import first_size, is_batch
 from durableq.model.failure import Failure
 from durableq.model.memo import Memo
 from durableq.store import records
@@ -19,6 +20,7 @@ from durableq.store.facts import RunFacts
 from durableq.store.records import STALE, Claim, NotYet, Recorded
 
 CLAIM_BUDGET_BYTES = 256 * 1024
+INPUT_PAGE_BYTES = 1 << 20
 
 
 class StepWrite(NamedTuple):
@@ -50,7 +52,7 @@ class FireWrite(NamedTuple):
 
 
 class SuspendWrite(NamedTuple):
-    """`key` "" brings no wait of its own. Of several for one run only the `last` one puts it to sleep."""
+    """`key` "" brings no wait of its own. Of several for one run only the `last` one puts it to sleep: 1, or LEAVING."""
 
     run_id: str
     epoch: int
@@ -92,9 +94,18 @@ class LeaveWrite(NamedTuple):
     epoch: int
 
 
+LEAVING: Final = 2
+"""The `last` of a SuspendWrite whose code is still to be left: the slots of its turn stay with the lease until it is."""
+
+
 def left_behind(run_id: str, lease: str) -> str:
     """What slots that `leave_slots` has left with a lease are named."""
     return f"{run_id}~{lease}"
+
+
+def left_late(run_id: str, lease: str, epoch: int) -> str:
+    """What the slots of a turn are named that was suspended while its code was still to be left."""
+    return f"{run_id}~{lease}~{epoch}"
 
 
 class Answers(NamedTuple):
@@ -209,9 +220,27 @@ class Runs:
         return bool(await self._calls.read("HEXISTS", self._calls.key("run", run_id), "p"))
 
     async def read_input(self, run_id: str) -> bytes:
-        """The encoded event of a run."""
-        given: bytes | None = await self._calls.read("GET", self._calls.key("input", run_id))
-        return given or b""
+        """What a run was given, encoded: an event or a batch. In pages, so that the writes of others travel between two."""
+        pages = [await self._input_page(run_id, 0)]
+        while len(pages[-1]) == INPUT_PAGE_BYTES:
+            pages.append(await self._input_page(run_id, len(pages)))
+        return pages[0] if len(pages) == 1 else b"".join(pages)
+
+    async def read_first_given(self, run_id: str) -> bytes:
+        """As `read_input`, but of a batch no more than is needed for its first event."""
+        beginning = await self._input_page(run_id, 0)
+        if not is_batch(beginning):
+            return beginning if len(beginning) < INPUT_PAGE_BYTES else await self.read_input(run_id)
+        size, number = first_size(beginning), 1
+        while len(beginning) < size and number * INPUT_PAGE_BYTES <= len(beginning):
+            beginning += await self._input_page(run_id, number)
+            number += 1
+        return beginning[:size]
+
+    async def _input_page(self, run_id: str, number: int) -> bytes:
+        start, key = number * INPUT_PAGE_BYTES, self._calls.key("input", run_id)
+        page: bytes = await self._calls.read("GETRANGE", key, start, start + INPUT_PAGE_BYTES - 1)
+        return page
 
 
 def _recorded(reply: Any, now_ms: int) -> Any:

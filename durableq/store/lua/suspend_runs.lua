@@ -1,14 +1,14 @@
 -- suspend_runs: end the turn of runs in which nothing can go on, unless there is a result that the holder has not seen.
 -- transition: RUNNING -> WAITING, RUNNING -> RUNNING, RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool)
+-- keys: meta, leases, lease(lease), held(lease), run(id), steps(id), history(id), news(id), waiting(function), timers, timer_bell, ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), leaving(lease)
 -- include: alive, holds, newer, tell_memo, remember, begin_wait, ring_timers, end_alone, queue_run, offer
--- rarely: end_hold, let_go
+-- rarely: end_hold, let_go, leave_turn
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, kind:str, blob:bytes, due_at_ms:int, note:bytes, last:int
 -- returns: server time in ms, then per item: '' (suspended), or the newer results flat (key, memo); or STALE; told_apart at the end
 -- errors: LEASE_LOST when the lease has been closed or rescued
 -- An item may bring one wait of its own (key '' brings none), recorded in the same act. A run that begins several comes as
--- several items, of which only the `last` one puts it to sleep. A run with a wait that is already over is never put to
+-- several items, of which only the `last` one puts it to sleep (1; 2: code of it is still to be left, and keeps the slots of the turn until free_slots). A run with a wait that is already over is never put to
 -- sleep: firing took a number, so `seen` is behind. Sent twice: the second finds the run out of hand and says STALE.
 if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) end
 local replies, earliest, touched, let_go_of, put_by, freed = {}, nil, {}, {}, {}, {}
@@ -21,7 +21,7 @@ for i = 1, ITEMS do
     replies[i] = 'STALE'
   elseif tonumber(v[4] or 0) > seen then
     replies[i] = newer(id, v[5], seen)
-  elseif tonumber(v[4] or 0) < seen or last == 1 and key == '' and tonumber(v[10] or 0) == 0 or known and known_kind ~= kind then
+  elseif tonumber(v[4] or 0) < seen or last > 0 and key == '' and tonumber(v[10] or 0) == 0 or known and known_kind ~= kind then
     -- Redis came back without results or waits that the holder had recorded, or the holder would wait for what has a result.
     -- It and Redis do not agree on what happened, and nothing might wake the run: begin its turn anew.
     redis.call('HDEL', run(id), 'l', 'o')
@@ -39,12 +39,16 @@ for i = 1, ITEMS do
       earliest = math.min(earliest or due_at_ms, due_at_ms)
       remember(id, kind, key, note)
     end
-    if last == 1 then
+    if last > 0 then
       redis.call('HSET', run(id), 's', 'w', 'l', '', unpack(change))
       if v[5] or v[6] then redis.call('HDEL', run(id), 'x', 'o') end
       if v[5] then redis.call('UNLINK', news(id)) end
       let_go_of[#let_go_of + 1] = id
-      if v[11] then end_hold(freed, id, v[8], v[11], false) end
+      if v[11] and last == 2 then
+        leave_turn(lease_id, id, epoch, v[8], v[11])
+      elseif v[11] then
+        end_hold(freed, id, v[8], v[11], false)
+      end
       local asleep = put_by[v[8]] or {}
       put_by[v[8]] = asleep
       asleep[#asleep + 1] = v[9]
