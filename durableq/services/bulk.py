@@ -24,6 +24,7 @@ from durableq.services.picking import PATIENCE_S, Picking, RunCount, bounded, in
 from durableq.services.rerunning import GONE, NO_FUNCTION, SKIPPED, Again, NotResumable, Rerunner
 from durableq.store.calls import BATCH, Calls
 from durableq.store.cancels import ABSENT
+from durableq.store.failures import QUEUE_FULL_RETRY_AFTER_S
 from durableq.store.paging import Paging
 from durableq.store.reads import RunRow
 from durableq.store.reruns import Rerun
@@ -116,19 +117,24 @@ class Bulk:
         why: str,
         tell: Tell = lambda _: None,
         stopping: asyncio.Event | None = None,
+        pause_s: float = QUEUE_FULL_RETRY_AFTER_S,
     ) -> None:
         self._calls = calls
         self._picking = picking(calls, operation, wanted, bulk_id)
         self._rerunner = Rerunner(calls, limits)
         self._operation = operation
         self._why = why
+        self._pause_s = pause_s
         self._tell = tell
         self._stopping = stopping or asyncio.Event()
         self._reasons: Counter[str] = Counter()
         self.report = BulkReport(operation, bulk_id)
 
     async def perform(self) -> BulkReport:
-        """All of it, or up to where it is stopped. Raises FunctionNotFound, RedisUnavailable, StateLost, with how far it came."""
+        """All of it, or up to where it is stopped.
+
+        Raises FunctionNotFound, RedisUnavailable or StateLost, with a note that says how far it came.
+        """
         try:
             return await self._perform()
         except DurableqError as error:
@@ -210,10 +216,10 @@ class Bulk:
         while True:
             try:
                 return await self._rerunner.start(reruns, PATIENCE_S)
-            except QueueFull as full:
+            except QueueFull:
                 self._tell(replace(self.report, waiting=FULL))
                 try:
-                    await asyncio.wait_for(self._stopping.wait(), full.retry_after)
+                    await asyncio.wait_for(self._stopping.wait(), self._pause_s)
                 except TimeoutError:
                     continue
                 return None
