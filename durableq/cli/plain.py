@@ -50,6 +50,7 @@ def whole_run(run: RunView) -> dict[str, Any]:
     return {
         **listed_run(run),
         "event": _event(run.event),
+        "events": [_event(event) for event in run.events],
         "steps": [_step(step) for step in run.steps],
         "result": plain(run.result),
         "error": _error(run.error),

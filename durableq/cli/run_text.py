@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from durableq.cli import texts
 from durableq.cli.flow_text import held_up_text
@@ -14,6 +14,8 @@ from durableq.services.views import ErrorView, RunView, StepView
 
 _RESULT_MAX = 2_000
 _CELL_MAX = 72
+_EVENTS_MAX = 10
+"""Of a batch."""
 BODILESS: Final = frozenset({"sleep", "sleep_until", "wait_for_event", "wait_for_signal", "invoke"})
 """The kinds of steps that are never tried, since they have no body."""
 
@@ -31,7 +33,9 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
         yield _row("parent", f"run {run.parent}, which invoked it")
     if run.rerun_of:
         yield _row("rerun of", f"run {run.rerun_of}")
-    if run.event is not None:
+    if len(run.events) > 1:
+        yield from _batch(run.events)
+    elif run.event is not None:
         yield _row("event", f"{run.event.name}  {run.event.id or ''}")
         yield _row("data", texts.value(run.event.data, _RESULT_MAX))
     yield _row("created", texts.when(run.created_at_ms))
@@ -43,6 +47,14 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
         yield _row("ended", f"{texts.when(run.ended_at_ms)}, {_after(before_ms, run.ended_at_ms)} later")
     for reason in run.crashes:
         yield _row("crashed", f"its worker's process: {reason or 'unknown'}")
+
+
+def _batch(events: Sequence[Event[Any]]) -> Iterator[str]:
+    yield _row("batch", f"{len(events):,} events, from {texts.when(events[0].ts or 0)}")
+    for event in events[:_EVENTS_MAX]:
+        yield _row("event", f"{event.name}  {event.id or ''}  {texts.value(event.data, _CELL_MAX)}")
+    if len(events) > _EVENTS_MAX:
+        yield _row("", f"and {len(events) - _EVENTS_MAX:,} more: --json prints all")
 
 
 def _status(run: RunView, now_ms: int, workers: int | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from durableq.model.event import Event, decode_event, encode_event, trusted_event
+from durableq.model.event import Event, decode_given, encode_event, trusted_event
 from durableq.model.failure import Failure
 from durableq.model.run import State
 from durableq.model.system import INVOKED, NAME_OF, TICK
@@ -50,7 +50,8 @@ def read_reference(blob: bytes) -> Reference:
 def encode_system_event(reference: Reference, facts: Facts) -> bytes:
     """The event, as it is stored and routed. Its id is the run's.
 
-    An event or result that is nested too deeply to stand inside another event is left out, and `omitted` says so.
+    `event` is what started the run, the first of a batch; `events` are all. An event or result that is nested too deeply to
+    stand inside another event is left out, and `omitted` says so.
 
     Raises:
         CodecError: The run's input or output cannot be read here.
@@ -60,8 +61,8 @@ def encode_system_event(reference: Reference, facts: Facts) -> bytes:
     try:
         return encode_event(_event(reference, data, at_ms))
     except EventError:
-        bare = {**data["event"], "data": {}}
-        data |= {"event": bare, "events": [bare], "omitted": "event.data and result: nested too deeply"}
+        bare = [{**event, "data": {}} for event in data["events"]]
+        data |= {"event": bare[0], "events": bare, "omitted": "event.data and result: nested too deeply"}
         if "result" in data:
             data["result"] = None
         return encode_event(_event(reference, data, at_ms))
@@ -73,24 +74,19 @@ def _event(reference: Reference, data: dict[str, Any], at_ms: int) -> Event[dict
 
 def _data(reference: Reference, facts: Facts) -> dict[str, Any]:
     app_id, _, function_id = facts.function.partition("/")
-    given = decode_event(facts.given, f"{facts.created_at_ms}-0")
-    event = {
-        "name": given.name,
-        "data": given.data,
-        "id": given.id,
-        "ts": given.ts,
-        "user": given.user,
-        "v": given.v,
-    }
+    given = decode_given(facts.given, facts.created_at_ms)
+    events = [
+        {"name": one.name, "data": one.data, "id": one.id, "ts": one.ts, "user": one.user, "v": one.v} for one in given
+    ]
     data: dict[str, Any] = {
         "function_id": function_id,
         "app_id": app_id,
         "run_id": reference.run_id,
-        "event": event,
-        "events": [event],
+        "event": events[0],
+        "events": events,
     }
     if reference.name == TICK:
-        return {**given.data, **data}
+        return {**given[0].data, **data}
     if reference.name == INVOKED:
         return data
     if facts.state is State.COMPLETED:

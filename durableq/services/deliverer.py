@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from durableq.model.event import read_head
+from durableq.model.event import first_given, read_head
 from durableq.model.filing import read_tail
 from durableq.store.failures import PostMoved
 from durableq.store.runs import Runs
@@ -83,8 +83,8 @@ class Deliverer:
             own = None
             if condition.event is None:
                 # The time in the id, which is that of the event if one has started it.
-                began = f"{run_created_at_ms(filed.run_id)}-0"
-                own = read_head(await self._runs.read_input(filed.run_id)).scope(began)
+                given = await self._runs.read_first_given(filed.run_id)
+                own = first_given(given, run_created_at_ms(filed.run_id)).scope()
             return condition.holds(own, event)
         except (CodecError, DurableqError, LookupError, TypeError) as error:
             if filed.run_id not in self._unreadable and len(self._unreadable) < 1000:

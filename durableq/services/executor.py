@@ -206,7 +206,7 @@ class RunInHand:
         return self._execution.seen if self._execution is not None else 0
 
     def event_scope(self) -> Mapping[str, Any]:
-        """The run's own event, the first of a batch, as conditions see it, whatever user code has done to `ctx.event` meanwhile."""
+        """The run's own event, of a batch the first, as conditions see it; whatever user code has done to `ctx.event`."""
         if self._scope is None:  # once: a thousand waits beside each other would decode a large event a thousand times
             self._scope = first_given(self._given, self.claimed.created_at_ms).scope()
         return self._scope

@@ -82,7 +82,9 @@ class LookingBack:
             write = write._replace(seen=run.seen, looked=answer.entries[-1].id)
 
     async def _beginning(self, run: RunInHand, own: Mapping[str, Any]) -> str:
-        """The entry that started the run; "" when none did, and the store knows from where on it sees events."""
+        """The entry that started the run; "" when none did, or several: the store knows from where on it sees events."""
+        if run.begun_by_batch:
+            return ""
         # A system event may have started it. But most such runs were invoked or are a tick's: then there is no entry, and
         # trying 20,000 would take 20 ms.
         if own["name"].startswith(SYSTEM_PREFIX) and await self._runs.begun_without_event(run.run_id):

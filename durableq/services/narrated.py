@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from durableq.engine.environment import Environment
 from durableq.engine.port import EventWait, Invocation, News, NewWait, Recorded, SignalWait, StepNote
-from durableq.model.event import read_head
+from durableq.model.event import first_given
 from durableq.model.failure import Failure
 from durableq.model.function import Function
 from durableq.model.memo import Memo, MemoKind
@@ -145,7 +145,8 @@ class NarratedRun(RunInHand):
     def _event_name(self) -> str:
         """The name of the event that started it; "" where that is too large to have come with the claim."""
         try:
-            return read_head(self.claimed.input).name if self.claimed.input is not None else ""
+            claimed = self.claimed
+            return first_given(claimed.input, claimed.created_at_ms).head().name if claimed.input is not None else ""
         except CodecError:
             return ""
 

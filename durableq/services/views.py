@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from durableq.model.event import Event, decode_event
+from durableq.model.event import Event, decode_given
 from durableq.model.failure import Failure
 from durableq.model.flow_text import FLOW_OPTIONS
 from durableq.model.memo import Memo, MemoKind
@@ -84,6 +84,9 @@ class RunView:
     """When it may go on at the earliest (a delayed start, a backoff); 0 where nothing of the kind holds it."""
     deaths: int
     event: Event[dict[str, Any]] | None = None
+    """What started it; the first one of a batch."""
+    events: tuple[Event[dict[str, Any]], ...] = ()
+    """All of them: one, or the batch."""
     steps: tuple[StepView, ...] = ()
     result: Any = None
     error: ErrorView | None = None
@@ -189,11 +192,14 @@ def run_view(stored: RunRow | RunDetails, states: Mapping[str, State] = MappingP
     elif row.attempt:
         error = _last_attempt(stored)
     try:
-        event = decode_event(stored.input, f"{row.created_at_ms}-0") if stored.input else None
+        events = tuple(decode_given(stored.input, row.created_at_ms)) if stored.input else ()
     except CodecError:
-        event = None
+        events = ()
     crashes = tuple(entry.note.decode("utf-8", "replace") for entry in stored.history if entry.verb == "crashed")
-    return _view(row, event=event, steps=_steps(stored, states), result=result, error=error, crashes=crashes)
+    event = events[0] if events else None
+    return _view(
+        row, event=event, events=events, steps=_steps(stored, states), result=result, error=error, crashes=crashes
+    )
 
 
 def _last_attempt(stored: RunDetails) -> ErrorView | None:

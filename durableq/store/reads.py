@@ -18,6 +18,9 @@ from durableq.store.calls import Calls
 from durableq.store.records import HistoryEntry
 from durableq.words.ids import run_created_at_ms
 
+BEGINNING_BYTES = 2048
+"""Of an input: more than the name and the id of an event take, 256 characters each."""
+
 _FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u", "v")
 
 
@@ -134,7 +137,10 @@ class Reads:
         return rows[:limit]
 
     async def begun_after(self, function: str, from_ms: int, limit: int) -> list[tuple[str, bytes]]:
-        """The first runs of a function that were created from then on, and what each was given; those in hand are left out."""
+        """The first runs of a function that were created from then on, and the beginning of what each was given.
+
+        Those in hand are left out. Name and id of an event are within it.
+        """
         key, read = self._calls.key, self._calls.read
         indexes = [key(name, argument) for name, argument in _indexes(function, set(State))]
         found = await asyncio.gather(
@@ -142,8 +148,10 @@ class Reads:
         )
         ids = sorted({raw.decode() for members in found for raw in members}.union(await self._in_lanes(function)))
         after = [run_id for run_id in ids if run_created_at_ms(run_id) >= from_ms][:limit]
-        inputs = await asyncio.gather(*(read("GET", key("input", run_id)) for run_id in after))
-        return [(run_id, given) for run_id, given in zip(after, inputs, strict=True) if given is not None]
+        inputs = await asyncio.gather(
+            *(read("GETRANGE", key("input", run_id), 0, BEGINNING_BYTES - 1) for run_id in after)
+        )
+        return list(zip(after, inputs, strict=True))
 
     async def _ids(self, functions: Sequence[str], wanted: set[State], limit: int) -> set[str]:
         """What is in the indexes of these states, read in the order in which runs pass through them."""

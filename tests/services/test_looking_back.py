@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from durableq import App, Context, EventTrigger, SyncContext
-from durableq.model.event import read_head
+from durableq.model.event import first_given
 from durableq.services import executor
 from tests.servers import Server, on
 from tests.services.hands import Hands
@@ -83,11 +83,11 @@ async def test_waits_beside_each_other_decode_the_run_s_own_event_once(
         waits = [ctx.step.wait_for_event(f"w{n}", PAID, timeout="1m", if_=SAME) for n in range(20)]
         return len([paid for paid in await asyncio.gather(*waits) if paid is not None])
 
-    def reading(blob: bytes) -> Any:
+    def reading(blob: bytes, created_at_ms: int) -> Any:
         heads.append(blob)
-        return read_head(blob)
+        return first_given(blob, created_at_ms)
 
-    monkeypatch.setattr(executor, "read_head", reading)
+    monkeypatch.setattr(executor, "first_given", reading)
     await hands.begin(app)
     async with hands.turning():
         await hands.send(START, {"id": 1})
