@@ -35,6 +35,7 @@ RATES_LOOKED_AT: Final = 20
 _KINDS: Final = {"c": CONCURRENCY, "r": CONCURRENCY, "t": THROTTLE, "z": SINGLETON}
 _HOLDS: Final = {"c": "turn", "r": "run"}
 _THROTTLE: Final = re.compile(r" t=(\d+)/(\d+)/(\d+) ")
+_KEPT: Final = re.compile(r" (?:[1357]\d*|s)=")
 _RATE: Final = re.compile(r" l=(\d+)/(\d+) ")
 
 
@@ -100,8 +101,8 @@ def opening_ms(numbers: str, stands_ms: float) -> tuple[int | None, int, int]:
 
 
 def _keeps(numbers: str) -> bool:
-    """Whether waiting runs of a function with these numbers may keep slots."""
-    return " s=" in numbers or " 0=" in numbers
+    """Whether waiting runs of a function with these numbers may keep slots: those for a run have odd ordinals."""
+    return _KEPT.search(numbers) is not None
 
 
 def _by_pressure(view: LimitView) -> tuple[Any, ...]:

@@ -11,12 +11,14 @@ from durableq.model.event import Event, decode_event
 from durableq.model.expressions.suggestions import did_you_mean
 from durableq.model.function import Function
 from durableq.model.run import State
+from durableq.services.flow_looks import with_hold_ups
 from durableq.services.system_events import SystemEvents, is_reference
 from durableq.services.views import RunView, run_view, whole_view
 from durableq.store.calls import Calls
 from durableq.store.events import Events, read_entries
 from durableq.store.reads import Reads
 from durableq.testing.errors import EnvFailure, NobodyListens
+from durableq.testing.flow_looks import FlowLooks
 from durableq.testing.stage import Stage
 from durableq.testing.steps import SeenStep, ids_seen, seen_step
 from durableq.testing.stubs import NOTHING
@@ -46,10 +48,10 @@ class Looks:
 
     def run(self, id: str, /) -> RunView:
         """One run, by its id: what `invoke` returned, or a step's `awaited.run`. Raises RunNotFound."""
-        found = self._stage.look(lambda calls: whole_view(Reads(calls), id))
-        if found is None:
+        found = self._stage.look(lambda calls: _whole(calls, id))
+        if not found:
             raise RunNotFound(f"no run {id!r} in this environment")
-        return found
+        return found[0]
 
     @property
     def only_run(self) -> RunView:
@@ -64,6 +66,11 @@ class Looks:
     def run_of(self, function: str | Function[Any]) -> RunView:
         """The one run of a function. Raises EnvFailure when there is none, or another."""
         return self._only(self.runs_of(function), f"run of {self._full_id(function)}")
+
+    @property
+    def flow(self) -> FlowLooks:
+        """What flow control holds up, holds back and leaves out: `env.flow.parked`, `.held_back`, `.skips`, `.limits`."""
+        return FlowLooks(self._stage, list(self._stage.functions), self._full_id, lambda: self.runs)
 
     @property
     def events(self) -> list[Event[dict[str, Any]]]:
@@ -167,7 +174,8 @@ class Looks:
         rows = await reads.newest(list(self._stage.functions), list(State), RUNS_MAX)
         found = [await reads.details(row.id) for row in rows]
         states = {row.id: row.state for row in rows}
-        return [run_view(details, states) for details in found if details is not None]
+        views = [run_view(details, states) for details in found if details is not None]
+        return await with_hold_ups(calls, views, holders=True)
 
     def _full_id(self, function: str | Function[Any]) -> str:
         wanted = function if isinstance(function, str) else function.full_id
@@ -230,6 +238,12 @@ class Looks:
             return ""
         seen = dict.fromkeys(step_id for _, step_id in begun)
         return f"{'; '.join(faults)}. Steps whose bodies began: {', '.join(map(repr, seen)) or 'none'}"
+
+
+async def _whole(calls: Calls, id: str) -> list[RunView]:
+    """One run, in a list; an empty one where it is not there."""
+    found = await whole_view(Reads(calls), id)
+    return await with_hold_ups(calls, [found] if found is not None else [], holders=True)
 
 
 async def _events(calls: Calls) -> list[Event[dict[str, Any]]]:

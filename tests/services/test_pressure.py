@@ -44,7 +44,7 @@ async def test_a_key_of_which_nobody_waits_is_listed_while_somebody_executes(flo
 
 async def test_a_slot_for_the_whole_run_is_held_while_the_run_waits(flowing: Flowing) -> None:
     await flowing.declare(f={"concurrency": [{**PER_CUSTOMER, "hold": "run"}]})
-    runs = await flowing.send({"customer": 1}, {"customer": 1})
+    runs = await flowing.send({"customer": 1})
     (held,) = await flowing.claim()
     await flowing.shard.suspend(held, key="nap", kind="w", blob=b"", due_at_ms=flowing.shard.now_ms + 1000)
     (key,) = (await limits_view(flowing.shard.calls, ["a/f"], 10)).keys
