@@ -43,9 +43,10 @@ def over_the_limit(facts: Facts) -> Iterator[str]:
                 continue
             allowed = most_allowed(facts, limit, run, at_ms)
             if len(inside) > allowed:
+                until_ms = min(ended for began, ended, other in spans if other.id in inside and began <= at_ms <= ended)
                 yield (
-                    f"{' '.join(pool)}: {len(inside)} at once at {at_ms:.1f}, and {allowed} may: "
-                    f"{run.function} {sorted(inside)}"
+                    f"{' '.join(pool)}: {len(inside)} at once for {until_ms - at_ms:.1f} ms from {at_ms:.1f} on, "
+                    f"and {allowed} may: {run.function} {run.id} and {sorted(set(inside) - {run.id})}"
                 )
 
 

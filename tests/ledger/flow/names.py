@@ -57,9 +57,10 @@ class Program:
     apps: tuple[str, ...] = (APP_ID,)
 
     @property
-    def in_order(self) -> bool:
-        """Whether the runs of one key begin in the order of their events."""
-        return not (self.debounce or self.batch or self.single or self.priority)
+    def in_lanes(self) -> bool:
+        """Whether the runs of one key are a queue of their own, in the order of their events."""
+        queued = self.limits or self.throttle
+        return bool(queued) and not (self.debounce or self.batch or self.single or self.priority)
 
 
 PROGRAMS: dict[str, Program] = {

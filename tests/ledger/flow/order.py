@@ -25,7 +25,7 @@ IDLE_CALM_MS, IDLE_MS = 3000.0, 60_000.0
 def out_of_order(facts: Facts) -> Iterator[str]:
     """A line for each run that began before an older one of its key."""
     for (function, key), runs in facts.runs_by_key.items():
-        if not program_of(function).in_order:
+        if not program_of(function).in_lanes:
             continue
         before: Ran | None = None
         for run in (run for run in runs if run.begun_ms):
