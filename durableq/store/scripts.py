@@ -17,13 +17,14 @@ What the loader writes before the body: the base key, the identity check (STATE_
 override that tests pass), the write that lets a script through when memory is full, the bindings, the includes.
 
 Redis compiles a script once, but each call makes its functions and keys anew, at 0.2 us each. So what a call needs rarely
-stands, with all that it needs itself, keys too, inside one function: a run that ends is not to pay for what a child's end does.
+stands, with all that it needs itself, keys too, inside one function, and within that what it needs rarely again: a run that
+ends is not to pay for what a child's end does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
@@ -187,37 +188,53 @@ def _definitions(
 ) -> list[str]:
     """Every include, each behind what it needs; what is needed rarely as a function that makes itself."""
     lines: list[str] = []
-    begun: set[str] = set()
+    defined: list[str] = []
 
     def define(name: str) -> None:
-        if name in begun:
+        if name in defined:
             return
-        begun.add(name)
         late = name not in at_once
         needs = _needed(name, (name,), library, rarely=True) if late else []
         for other in (*needs, *library[name][0].includes, *library[name][0].rarely):
-            if not late or other in at_once:
+            if other != name and (not late or other in at_once):
                 define(other)
-        inner = [library[one][1] for one in needs if one not in at_once]
-        lines.append(_made_late(name, inner, late_keys) if late else library[name][1])
+        lines.append(_made_late(name, defined, late_keys, library) if late else library[name][1])
+        defined.append(name)
 
     for name in (*header.includes, *header.rarely):
         define(name)
     return lines
 
 
-def _made_late(name: str, definitions: list[str], keys: list[str]) -> str:
-    """A function that defines itself, and what it needs, when it is first called."""
-    inner = "\n".join(definitions)
-    bindings = [_binding(key) for key in _mentioned(keys, inner)]
+def _made_late(name: str, known: Sequence[str], keys: list[str], library: Mapping[str, tuple[Header, str]]) -> str:
+    """A function that defines itself, and what it needs, when it is first called; within it, what that needs rarely too."""
+    seen = [*known, name]
+    parts: list[tuple[str, list[str] | None]] = []
+
+    def add(one: str) -> None:
+        for other in library[one][0].includes:
+            if other not in seen:
+                add(other)
+        for other in library[one][0].rarely:
+            if other not in seen:
+                parts.append((other, list(seen)))
+                seen.append(other)
+        parts.append((one, None))
+        if one != name:
+            seen.append(one)
+
+    add(name)
+    bound = _mentioned(keys, "\n".join(library[one][1] for one, late in parts if late is None))
+    left = [key for key in keys if key not in bound]
+    inner = [library[one][1] if late is None else _made_late(one, late, left, library) for one, late in parts]
     made = f"{name}_made"
     return "\n".join(
         [
             f"local {made}",
             f"local function {name}(...)",
             f"if not {made} then",
-            *bindings,
-            inner,
+            *(_binding(key) for key in bound),
+            *inner,
             f"{made} = {name}",
             "end",
             f"return {made}(...)",
@@ -227,8 +244,8 @@ def _made_late(name: str, definitions: list[str], keys: list[str]) -> str:
 
 
 def _mentioned(keys: Iterable[str], text: str) -> list[str]:
-    words = set(re.findall(r"[a-z_]+", text))
-    return [key for key in keys if key in words]
+    words, called = set(re.findall(r"[a-z_]+", text)), set(re.findall(r"([a-z_]+)\(", text))
+    return [key for key in keys if key in (called if BY_NAME[key].argument else words)]
 
 
 def _rare(header: Header, at_once: list[str], library: Mapping[str, tuple[Header, str]]) -> list[str]:

@@ -23,8 +23,20 @@ local unrouted = (counts[1] ~= counts[2] and 1 or 0) + (counts[3] and counts[3] 
 -- What a run is counted with besides its input, memos and output: its keys and fields.
 local BESIDES = 400
 local budget = budget_bytes
-local function described(id, v, epoch, begun, given)
-  local input_bytes, memos = #(given or ''), false
+-- The input, and how large it is. Of a run that is counted with more than there is room for, first the latter: a batch may have 10 MiB. And of all behind one that
+-- did not fit, or a claim of a hundred would read a hundred large ones for nothing.
+local careful = false
+local function given_to(id, counted)
+  if careful or tonumber(counted or 0) - BESIDES > budget then
+    local size = redis.call('STRLEN', input(id))
+    if size > budget then return false, size end
+  end
+  local given = redis.call('GET', input(id)) or ''
+  if #given > budget then careful = true end
+  return given, #given
+end
+local function described(id, v, epoch, begun, given, input_bytes)
+  local memos = false
   if input_bytes > budget then given = false else budget = budget - input_bytes end
   if v[6] or v[9] then
     -- Before its first claim a run with a timer is not counted yet: then it must not make room for others.
@@ -47,7 +59,7 @@ if tonumber(known[1] or -1) == number then
   for id, epoch in string.gmatch(known[2], '(%S+):(%d+)') do
     local v = redis.call('HMGET', run(id), unpack(FIELDS))
     if v[1] == 'r' and v[11] == lease_id and v[2] == epoch then
-      again[#again + 1] = described(id, v, tonumber(epoch), v[10], redis.call('GET', input(id)))
+      again[#again + 1] = described(id, v, tonumber(epoch), v[10], given_to(id, v[7]))
     end
   end
   return {now, known[3] and 1 or 0, skip, unrouted, again}
@@ -66,19 +78,19 @@ local function take(id, finish_ms)
   if v[1] ~= 'q' then return false end
   local epoch = tonumber(v[2] or 0) + 1
   local epoch_text = string.format('%d', epoch)
-  local given = redis.call('GET', input(id))
+  local given, input_bytes = given_to(id, v[7])
   if v[10] then
     redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text)
   else
-    -- A rerun is counted with the memos that it has been given.
-    local bytes = v[7] or string.format('%d', BESIDES + #(given or ''))
+    -- A rerun is counted with the memos that it has been given, a batch since it was closed.
+    local bytes = v[7] or string.format('%d', BESIDES + input_bytes)
     redis.call('HSET', run(id), 's', 'r', 'l', lease_id, 'n', epoch_text, 'b', now_text, 'm', bytes)
   end
   if v[12] then redis.call('HDEL', run(id), 'd') end
   if not v[10] and finish_ms ~= '1' then end_by(id, tonumber(finish_ms)) end
   members[#members + 1] = id
   claimed[#claimed + 1] = id .. ':' .. epoch_text
-  runs[#runs + 1] = described(id, v, epoch, v[10] or now, given)
+  runs[#runs + 1] = described(id, v, epoch, v[10] or now, given, input_bytes)
   return true
 end
 local function remember_claim()
@@ -150,19 +162,15 @@ local function to_the_end(fn)
 end
 
 local left, visits = room, 200
-local function serve_lanes(fn, share)
-  local bare = string.sub(fn, 1, -2)
-  local _, due, visited = claim_lanes(bare, share, function(id) return take(id, finishing[fn]) end, {})
-  visits = visits - math.max(1, visited)
-  if due then earliest = math.min(earliest or due, due) end
-  return redis.call('EXISTS', lanes(bare)) == 1
-end
 while #serving > 0 and left > 0 and visits > 0 do
   local still = {}
   for j, fn in ipairs(serving) do
     local share = math.ceil(left / (#serving - j + 1))
     if share > 0 and string.byte(fn, -1) == 42 then
-      if serve_lanes(fn, share) then
+      local due, visited, open = claim_lanes(string.sub(fn, 1, -2), share, take, finishing[fn])
+      visits = visits - math.max(1, visited)
+      if due then earliest = math.min(earliest or due, due) end
+      if open then
         still[#still + 1] = fn
         to_the_end(fn)
       else

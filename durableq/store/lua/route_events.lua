@@ -90,14 +90,14 @@ for i = 1, ITEMS do
         earliest = math.min(earliest or due_at_ms, due_at_ms)
       else
         redis.call('HSET', run(id), 's', 'q', 'f', fn, 'c', created_at)
-        local batch = queued[fn]
-        if not batch then
-          batch = {}
-          queued[fn] = batch
+        local runs = queued[fn]
+        if not runs then
+          runs = {}
+          queued[fn] = runs
           touched[fn] = true
         end
-        batch[#batch + 1] = created_at
-        batch[#batch + 1] = id
+        runs[#runs + 1] = created_at
+        runs[#runs + 1] = id
       end
       if detail ~= '' then
         local begin_by = dress_run(id, detail, entry, math.max(due_at_ms, tonumber(created_at)))
@@ -116,7 +116,7 @@ for i = 1, ITEMS do
   end
 end
 if next(later) then queue_later(later, touched) end
-for fn, batch in pairs(queued) do redis.call('ZADD', ready(fn), unpack(batch)) end
+for fn, runs in pairs(queued) do redis.call('ZADD', ready(fn), unpack(runs)) end
 if posted > 0 then
   redis.call('HINCRBY', meta, 'posts', posted)
   redis.call('HINCRBY', meta, 'post_bytes', posted_bytes)

@@ -1,56 +1,12 @@
 -- admit_run(run_of, detail, touched, stage, later): decide whether, and when, a trigger of a function with flow control becomes a run, and create it.
 -- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), ready(function), debounce(key), batch(key), batching(key), holding(function)
--- include: numbers_of, note_skip, is_paused, has_window, take_window, take_key, dress_run, queue_lane, hold_back
+-- include: numbers_of, take_key
+-- rarely: pass_gates, note_skip, dress_run, queue_lane
 -- run_of: {id, fn, given (false: `input` is there), created, place, due_at_ms, own_place}; detail: `@<priority> <what it needs to be claimed>;<gates of admission>;<extras>`; stage: 'event' (every
 --   gate), 'direct' (nothing is held back: somebody waits for this very run), 'held' (what was held back, or is asked for again: it has passed the first gates).
 -- Returns 'created', 'there', 'held', or why not, as `reason key other`; and the time of a new timer, or nil. All gates are looked at before any token is taken (decision 012).
 -- later: collects what is to be queued, for the caller to do at once (queue_later); nil: it is queued here.
 local any_paused
-local function pass_gates(run_of, first, detail, stage, admit_closed)
-  local id, fn, keys = run_of.id, run_of.fn, {}
-  for letter, key in string.gmatch(first, '(%a)=(%S+)') do keys[letter] = key end
-  local numbers = numbers_of(fn)
-  local fresh = stage ~= 'held'
-  local function left_out(reason, key, other)
-    note_skip(fn, run_of.own_place and id or run_of.place, reason, key, other)
-    if not run_of.given then redis.call('UNLINK', input(id)) end
-    return reason .. ' ' .. key .. ' ' .. (other or '-')
-  end
-
-  local once_key = fresh and numbers.i and keys.i
-  if once_key then
-    local before = has_key(once_key)
-    if before then return left_out('idempotency', once_key, before) end
-  end
-  local limit, period_ms
-  if fresh and keys.l then limit, period_ms = string.match(numbers.l or '', '^(%d+)/(%d+)$') end
-  if limit and not has_window(keys.l, tonumber(limit), tonumber(period_ms)) then return left_out('rate_limit', keys.l) end
-  local function take_tokens()
-    if once_key then take_key(once_key, id, numbers) end
-    if limit then take_window(keys.l, tonumber(limit), tonumber(period_ms)) end
-  end
-  if stage == 'event' and (keys.d or keys.b) then
-    local timer, closed = hold_back(run_of, keys, numbers, detail)
-    if timer then
-      take_tokens()
-      if closed then return admit_closed(closed) end
-      return 'held', timer
-    end
-  end
-  local mode = keys.s and numbers.s
-  local holder = mode and redis.call('GET', lock(keys.s))
-  local state = holder and redis.call('HGET', run(holder), 's')
-  local living = state == 'q' or state == 'r' or state == 'w'
-  if living and mode == 'skip' then return left_out('singleton', keys.s, holder) end
-  if run_of.given and any_paused and is_paused(fn) == 'skip' then return left_out('paused', '-') end
-
-  take_tokens()
-  if not mode then return nil end
-  redis.call('SET', lock(keys.s), id)
-  -- Cancelling is much work: a scheduler does it at once. Only one of the two can have the slot of the key meanwhile.
-  if living then redis.call('ZADD', timers, now, 'X ' .. holder) end
-  return nil, living and now, keys.s
-end
 local function admit_run(run_of, detail, touched, stage, later)
   local priority, needed, first, from = string.match(detail, '^@(%S+)([^;]*);([^;]*);()')
   local id, fn, created, due_at_ms, earliest, single = run_of.id, run_of.fn, run_of.created, tonumber(run_of.due_at_ms), nil, nil
@@ -68,7 +24,7 @@ local function admit_run(run_of, detail, touched, stage, later)
   elseif first ~= '' or any_paused then
     if run_of.given and redis.call('EXISTS', input(id)) == 1 then return 'there' end
     local outcome
-    outcome, earliest, single = pass_gates(run_of, first, detail, stage, function(closed)
+    outcome, earliest, single = pass_gates(run_of, first, detail, stage, any_paused, function(closed)
       return admit_run(closed, closed.detail, touched, 'held')
     end)
     if outcome then return outcome, earliest end
@@ -93,6 +49,8 @@ local function admit_run(run_of, detail, touched, stage, later)
     redis.call('HSET', run(id), 's', delayed and 'w' or 'q', 'f', fn, 'c', created)
   end
   if run_of.own_place then redis.call('HSET', run(id), 'p', run_of.own_place) end
+  -- A batch is counted from here on, so that a claim knows its size before it reads it.
+  if not run_of.given then redis.call('HSET', run(id), 'm', 400 + redis.call('STRLEN', input(id))) end
   if delayed then
     redis.call('HSET', run(id), 'd', due_at_ms, 'y', due_at_ms, 't', 1)
     redis.call('ZADD', waiting(fn), created, id)

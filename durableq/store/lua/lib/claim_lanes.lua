@@ -1,6 +1,6 @@
--- claim_lanes(fn, want, take, touched): take up to `want` runs out of the open lanes of fn, those first that are longest unserved. Returns runs taken, a new timer, lanes visited.
+-- claim_lanes(fn, want, take, finish_ms): take up to `want` runs out of the open lanes of fn, those first that are longest unserved, by take(id, finish_ms). Returns a new timer, lanes visited, whether any is open.
 -- keys: flow(app), lanes(function), lane(lane), gated(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool), timers, run(id)
--- include: gates_of, numbers_of, room_of, turn_of, unpark
+-- include: gates_of, numbers_of, room_of, turn_of, has_parked, unpark
 -- A visit takes runs, or finds a gate shut and parks the lane there. What keeps parked lanes from being forgotten: while a gate is open and lanes of fn are parked at it,
 -- some open lane has that gate. So a lane that ceases to be open, for whatever reason, opens another one at each of its gates that has room left.
 -- Of several shut gates the narrowest counts: it is not going to open for anybody else.
@@ -29,7 +29,7 @@ local function park(fn, name, gates, rooms, shut, place, touched)
   if not wider then score = place end
   redis.call('ZREM', lanes(fn), name)
   redis.call('ZADD', parked(at .. ' ' .. fn), score, name)
-  none_parked[at .. ' ' .. fn] = nil
+  none_parked[at .. ' ' .. fn], parked_known[fn] = nil, true
   redis.call('SADD', blocked(fn), at)
   if string.byte(at) == 43 then redis.call('SADD', sharers(at), fn) end
   local earliest
@@ -39,7 +39,7 @@ local function park(fn, name, gates, rooms, shut, place, touched)
   end
   return math.min(earliest or math.huge, pass_on(fn, gates, rooms, shut, touched) or math.huge)
 end
-local function visit(fn, name, numbers, share, take, touched, gone, last)
+local function visit(fn, name, numbers, share, take, finish_ms, touched, gone, last)
   local gates, rooms, room, shut = gates_of(string.sub(name, #fn + 1)), {}, share, nil
   local each, from
   for g = #gates, 1, -1 do
@@ -55,7 +55,7 @@ local function visit(fn, name, numbers, share, take, touched, gone, last)
   local taken = {}
   for k = 1, #popped, 2 do
     gone[#gone + 1] = popped[k]
-    if take(popped[k]) then taken[#taken + 1] = popped[k] end
+    if take(popped[k], finish_ms) then taken[#taken + 1] = popped[k] end
   end
   local count = #taken
   if count > 0 then
@@ -75,29 +75,31 @@ local function visit(fn, name, numbers, share, take, touched, gone, last)
   end
   head = #popped == 2 * room and redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   if not head then
-    redis.call('ZREM', lanes(fn), name)
+    -- Where nothing is parked nobody relies on when it goes.
+    if has_parked(fn) then redis.call('ZREM', lanes(fn), name) else gone.lanes[#gone.lanes + 1] = name end
     return count, pass_on(fn, gates, rooms, nil, touched)
   end
   if shut then return count, park(fn, name, gates, rooms, shut, head, touched) end
   redis.call('ZADD', lanes(fn), string.format('%d', turn_of(name) + last), name)
   return count, nil
 end
-local function claim_lanes(fn, want, take, touched)
-  local numbers, got, earliest, gone = numbers_of(fn), 0, nil, {}
+local function claim_lanes(fn, want, take, finish_ms)
+  local numbers, got, earliest, gone, touched = numbers_of(fn), 0, nil, {lanes = {}}, {}
   local names = redis.call('ZRANGE', lanes(fn), 0, math.min(want, 50) - 1)
   -- Behind all others, also within one ms and after the clock has stepped back.
   local last = #names > 1 and math.max(0, tonumber(redis.call('ZRANGE', lanes(fn), -1, -1, 'WITHSCORES')[2]) - now * 1000) or 0
   for i, name in ipairs(names) do
-    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, touched, gone, last + i)
+    local count, due = visit(fn, name, numbers, math.ceil((want - got) / (#names - i + 1)), take, finish_ms, touched, gone, last + i)
     got = got + count
     if due and due < math.huge then earliest = math.min(earliest or due, due) end
   end
   if #gone > 0 then redis.call('SREM', gated(fn), unpack(gone)) end
+  if #gone.lanes > 0 then redis.call('ZREM', lanes(fn), unpack(gone.lanes)) end
   if known.moved then
     for pool, due in pairs(known.tat) do
       redis.call('SET', tat(pool), string.format('%.3f', due), 'PX', string.format('%d', math.max(0, due - now) + 60000))
     end
     known.moved = nil
   end
-  return got, earliest, #names
+  return earliest, #names, redis.call('EXISTS', lanes(fn)) == 1
 end

@@ -6,6 +6,6 @@ local function queue_lane(id, fn, j, begun, touched)
   local place, suffix = string.match(j, '^(%S+)(.*)$')
   if begun then suffix = gates_of(suffix).later end
   if suffix == '' then return false end
-  queue_lanes(fn .. suffix, fn, {place, id}, {id}, touched)
+  queue_lanes(fn, {[suffix] = {place, id}}, {id}, touched)
   return true
 end

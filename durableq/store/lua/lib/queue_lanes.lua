@@ -1,15 +1,21 @@
--- queue_lanes(name, fn, placed, ids, touched): put runs (place, id, flat; and their ids) into a lane of fn, and open the lane if it was empty.
+-- queue_lanes(fn, came, ids, touched): put runs into lanes of fn (by suffix: place, id, flat; and the ids of all), and open those that were empty.
 -- keys: lane(lane), lanes(function), gated(function), run(id)
 -- include: turn_of
--- Whether the gates are open is seen when the lane is visited. A lane that had runs is open or parked already; with priorities these may bring it forward.
-local function queue_lanes(name, fn, placed, ids, touched)
-  local key = lane(name)
+-- Whether the gates are open is seen when a lane is visited. One that had runs is open or parked already; with priorities these may bring it forward.
+local function queue_lanes(fn, came, ids, touched)
+  local opened = {}
   redis.call('SADD', gated(fn), unpack(ids))
-  redis.call('ZADD', key, unpack(placed))
-  if redis.call('ZCARD', key) == #ids then
-    redis.call('ZADD', lanes(fn), 'NX', turn_of(name), name)
-    touched[fn .. '*'] = true
-  elseif string.find(name, ' p=1', 1, true) then
-    redis.call('ZADD', lanes(fn), 'XX', 'LT', turn_of(name), name)
+  for suffix, placed in pairs(came) do
+    local name = fn .. suffix
+    redis.call('ZADD', lane(name), unpack(placed))
+    if redis.call('ZCARD', lane(name)) == #placed / 2 then
+      opened[#opened + 1] = turn_of(name)
+      opened[#opened + 1] = name
+    elseif string.find(name, ' p=1', 1, true) then
+      redis.call('ZADD', lanes(fn), 'XX', 'LT', turn_of(name), name)
+    end
   end
+  if #opened == 0 then return end
+  redis.call('ZADD', lanes(fn), 'NX', unpack(opened))
+  touched[fn .. '*'] = true
 end

@@ -1,11 +1,11 @@
 -- unpark(pool, fn, count, touched): open the first lanes of fn that are parked at this gate.
 -- keys: parked(gate), lanes(function), blocked(function), sharers(pool), lane(lane), run(id)
--- include: turn_of
+-- include: turn_of, has_parked
 -- Where none is parked it is not asked again in this call, unless the call itself parks some.
 local none_parked = {}
 local function unpark(pool, fn, count, touched)
   local gate = pool .. ' ' .. fn
-  if none_parked[gate] then return end
+  if none_parked[gate] or not has_parked(fn) then return end
   local at = parked(gate)
   local found = redis.call('ZPOPMIN', at, count)
   for i = 1, #found, 2 do redis.call('ZADD', lanes(fn), 'NX', turn_of(found[i]), found[i]) end
