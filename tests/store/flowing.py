@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tests.store.stored import Stored
 
-GATE = re.compile(r"(?:^| )([a-z])(\d?)=(\S+)")
+GATE = re.compile(r"(?:^| )([a-z])(\d*)=(\S+)")
 FINALS = "cfx"
 
 
@@ -45,7 +45,9 @@ def limit_of(stored: Stored, function: str, kind: str, ordinal: str) -> float:
     if kind == "z":
         return 1
     app, _, name = function.partition("/")
-    found = re.search(rf" {ordinal}=(\d+) ", stored.of("flow", app).get(name, " "))
+    numbers = stored.of("flow", app).get(name, " ")
+    # Of a limit whose key was changed since, that of its kind.
+    found = re.search(rf" {ordinal}=(\d+) ", numbers) or re.search(rf" {ordinal[:1]}=(\d+) ", numbers)
     return int(found[1]) if found else math.inf
 
 

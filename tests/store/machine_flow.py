@@ -40,6 +40,8 @@ def gated(rng: Random, function: str, extras: bytes) -> bytes:
             [f"c0={function}w", f"c1={mine}"],
             [f"r0={mine}r"],
             [f"r0={mine}r", "c1=+n:y"],
+            [f"c2000001={mine}q"],
+            [f"c0={function}w", f"r3000001={mine}u", f"c2000002={mine}v"],
         ]
     )
     return with_gates(" ".join(parts), extras) if parts else extras

@@ -239,6 +239,20 @@ async def test_a_raised_limit_opens_what_is_parked(shard: Shard) -> None:
     assert await states(shard, runs) == "r" * 10
 
 
+async def test_a_limit_is_found_by_its_own_ordinal_and_one_that_is_not_declared_any_more_by_its_kind(shard: Shard) -> None:
+    """151, 152: what is queued keeps its gates, whatever limits come and go."""
+    await deploy(shard, f=" 2000001=1 2=1 ")
+    await triggered(shard, *["c2000001=p"] * 3, *["c2000007=q"] * 3, *["c4000001=o"] * 3)
+    await shard.lease()
+    assert len(await held_by(shard)) == 1 + 1 + 3, "of the kind 4 none is declared"
+    await deploy(shard, f=" 0=9 2000001=1 2000002=2 2=2 ")
+    await fire(shard)
+    assert len(await held_by(shard)) == 1, "the one with a key that has changed obeys the larger"
+    await deploy(shard, f=" 0=9 ")
+    await fire(shard)
+    assert len(await held_by(shard)) == 2 + 1
+
+
 async def test_a_lowered_limit_interrupts_nobody_and_lets_nobody_in(shard: Shard) -> None:
     await deploy(shard, f=" 0=3 ")
     await triggered(shard, *["c0=p"] * 8)
