@@ -42,9 +42,9 @@ class Work:
         """The events' `n`, and when, in order."""
 
     def function(
-        self, app: dq.App, id: str, *, steps: int = 1, triggers: Any = None, **options: Any
+        self, app: dq.App, id: str, *, steps: int = 1, nap: float = 0.02, triggers: Any = None, **options: Any
     ) -> dq.Function[Any]:
-        """A function with this many bodies and a short sleep between."""
+        """A function with this many bodies and a sleep between."""
         declare = app.function(id, triggers=triggers or [dq.EventTrigger(GO)], retries=0, **options)
         if self.kind == "def":
 
@@ -52,7 +52,7 @@ class Work:
             def plainly(ctx: dq.SyncContext) -> Any:
                 for step in range(steps):
                     if step:
-                        ctx.step.sleep("nap", 0.02)
+                        ctx.step.sleep("nap", nap)
                     ctx.step.run("body", self._plain, ctx.run_id, ctx.event.data)
                 return ctx.event.data.get("n")
 
@@ -62,7 +62,7 @@ class Work:
         async def function(ctx: dq.Context) -> Any:
             for step in range(steps):
                 if step:
-                    await ctx.step.sleep("nap", 0.02)
+                    await ctx.step.sleep("nap", nap)
                 await ctx.step.run("body", self._awaited, ctx.run_id, ctx.event.data)
             return ctx.event.data.get("n")
 
@@ -123,9 +123,10 @@ async def test_each_key_has_its_limit_and_the_function_one_for_all(hands: Hands,
     assert max(seen) == 3
 
 
+@on("redis7")
 async def test_what_sleeps_holds_no_slot_and_with_hold_run_it_does(hands: Hands, work: Work) -> None:
     app = dq.App("shop")
-    work.function(app, "turns", concurrency=1, steps=2)
+    work.function(app, "turns", concurrency=1, steps=2, nap=0.5)
     work.function(
         app, "runs", concurrency=dq.Concurrency(1, hold="run"), steps=2, triggers=[dq.EventTrigger("go/runs")]
     )
@@ -278,8 +279,8 @@ async def test_a_batch_is_one_run_with_all_events(hands: Hands, work: Work) -> N
 
 
 @on("redis7")
-async def test_a_debounce_gives_the_newest_event(hands: Hands, work: Work) -> None:
-    app = dq.App("shop")
+async def test_a_debounce_gives_the_newest_event(hands: Hands) -> None:
+    app, work = dq.App("shop"), Work("def")
     work.function(app, "f", debounce=dq.Debounce("1s", key="event.data.k"))
     await hands.begin(app)
     async with hands.turning():
