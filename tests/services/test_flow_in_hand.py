@@ -176,7 +176,7 @@ async def test_a_blocked_key_holds_up_no_other(hands: Hands) -> None:
     async def function(ctx: dq.Context) -> str:
         if ctx.event.data["k"] == "slow":
             await ctx.step.run("wait", let.wait)
-        return ctx.event.data["k"]
+        return str(ctx.event.data["k"])
 
     await hands.begin(app, concurrency=2)
     async with hands.turning():
