@@ -13,7 +13,8 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     a  attempt of the code outside steps, from 0     retry
     d  not ready before, ms (delayed start, backoff) route, retry
     m  bytes it is counted with (400, input, memos   claim, record, record_waits, suspend, finish, free
-       with notes, output), from its first claim on
+       with notes, output), from its first claim on;  route, fire
+       of a batch from its creation
     t  pending timers                                route, record_waits, suspend, retry, fire
     x  deaths of its worker since it last recorded   free
     o  1 while there is news from outside            fire

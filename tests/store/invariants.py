@@ -193,7 +193,8 @@ def _runs_are_where_their_state_says(stored: Stored) -> Iterator[str]:
             yield f"2 run {run} names lease {v.get('l')}, held by {sorted(holders[run])}, leases {sorted(leases)}"
         if (state == "r") != bool(v.get("l")):
             yield f"2 run {run} is {state} with lease {v.get('l')}"
-        if (state in FINALS) != ("e" in v) or (("b" in v or state in FINALS) != ("m" in v) and "v" not in v):
+        counted = "b" in v or state in FINALS or stored.of("input", run)[:1] == b"B"
+        if (state in FINALS) != ("e" in v) or (counted != ("m" in v) and "v" not in v):
             yield f"5 run {run} is {state}: {v}"
         if "o" in v and (state != "r" or not stored.of("news", run)):
             yield f"14 run {run} is {state}, flag of news without news"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
 
+from durableq.model.flow import with_gates
 from durableq.model.memo import Memo, MemoKind
 from durableq.store.failures import LeaseLost
 from durableq.store.runs import CLAIM_BUDGET_BYTES, FinishWrite, StepWrite, WaitWrite
+from tests.servers import on
+from tests.store.gates import deploy
 from tests.store.guards import LEASE_GONE, lease_gone
 from tests.store.shard import DELIVERIES, EVENT, Held, Shard
 
@@ -287,3 +291,53 @@ async def test_suspects_of_functions_that_nobody_here_has_hold_up_nothing(shard:
     await shard.lease("L1", "a/f")
     claim = await shard.claim()
     assert ([run.id for run in claim.runs], claim.suspects) == ([mine], False)
+
+
+async def commands(shard: Shard) -> dict[str, int]:
+    """How often each command was called since the last `CONFIG RESETSTAT`, by scripts too."""
+    stats = (await shard.command("INFO", "commandstats")).decode()
+    return {name: int(calls) for name, calls in re.findall(r"cmdstat_(\w+):calls=(\d+)", stats)}
+
+
+@on("redis7", "valkey")
+async def test_a_batch_that_does_not_fit_is_not_read(shard: Shard) -> None:
+    await deploy(shard, f=" b=100/1000 ")
+    for _ in range(4):
+        entries = await shard.sent(blob=b"x" * 100_000)
+        (run, *_) = await shard.route(entries, ["a/f"], 0, [with_gates("b=a/f:k", b"")])
+    shard.advance(1000)
+    await shard.timers.fire_timers()
+    await shard.lease()
+    await shard.command("CONFIG", "RESETSTAT")
+    (claimed,) = (await shard.claim()).runs
+    assert "get" not in await commands(shard)
+    assert claimed.input is None
+    given = await shard.runs.read_input(claimed.id)
+    assert (given[:1], len(given)) == (b"B", 4 * (100_000 + len("100000 1795403011000 ")) + 1)
+    assert (await shard.stored()).of("run", claimed.id)["m"] == str(400 + len(given))
+
+
+@on("redis7", "valkey")
+async def test_of_a_hundred_large_events_a_claim_reads_one_that_does_not_fit(shard: Shard) -> None:
+    entries = await shard.sent(20, blob=b"x" * 300_000)
+    await shard.route(entries, ["a/f"] * 20)
+    await shard.lease()
+    await shard.command("CONFIG", "RESETSTAT")
+    claimed = (await shard.claim(room=20)).runs
+    assert [run.input for run in claimed] == [None] * 20
+    assert (await commands(shard))["get"] == 1
+
+
+@pytest.mark.parametrize("size", [10, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+async def test_a_large_input_is_read_whole_in_pages(shard: Shard, size: int) -> None:
+    blob = bytes(range(256)) * (size // 256) + b"." * (size % 256)
+    (run,) = await shard.route(await shard.sent(blob=blob), ["a/f"])
+    assert await shard.runs.read_input(run) == await shard.runs.read_first_given(run) == blob
+
+
+async def test_of_a_batch_the_first_event_is_read_without_the_rest(shard: Shard) -> None:
+    for first in (10, 1_500_000, 3_000_000):
+        frames = [b"%d 5 %s" % (len(blob), blob) for blob in (b"x" * first, b"y" * 4_000_000)]
+        await shard.command("SET", shard.key("input", "r"), b"B" + b"".join(frames))
+        assert await shard.runs.read_first_given("r") == b"B" + frames[0]
+    await shard.command("DEL", shard.key("input", "r"))
