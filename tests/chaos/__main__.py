@@ -7,6 +7,7 @@ started again as a platform does. Then all of it is left in peace until every ru
   every accepted event has exactly one run, completed or failed as its program says;
   no body of a step began after its result was recorded;
   runs that wait ended as what was done to them allows (scripts/ledger has more of them);
+  every limiter was kept, while deploys changed the numbers (scripts/ledger flow has more of it);
   no process left of its own accord, and none logged an error that no fault explains.
 
 Exit code 1 if any is not. The seed draws the same faults again; processes and clocks do not repeat.
@@ -30,11 +31,13 @@ from tests.chaos import account
 from tests.chaos.faults import Fray, deal
 from tests.chaos.producers import Sending, produce
 from tests.chaos.troupe import Troupe
+from tests.ledger.flow.play import FLOW_APPS, FlowPlay
 from tests.ledger.names import APP_ID
 from tests.ledger.play import LEDGER_APP, Play, of_app
 from tests.servers import KINDS, ServerPool
 
 SHORT_MINUTES = 0.75
+DEPLOY_EVERY_S = 12.0
 QUIET_WITHIN_S = 120.0
 
 
@@ -53,6 +56,12 @@ def main() -> None:
     parser.add_argument(
         "--waits", type=float, default=5.0, help="runs of scripts/ledger, which wait, per second beside (default: 5)"
     )
+    parser.add_argument(
+        "--flow",
+        type=float,
+        default=8.0,
+        help="events of scripts/ledger flow, under limits, per second beside (default: 8)",
+    )
     parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between faults (default: 1.5)")
     parser.add_argument("--server", choices=["redis7", "valkey"], default="redis7", help="default: redis7")
     parser.add_argument("--logs", type=Path, help="leave ledger and logs in this folder")
@@ -69,20 +78,16 @@ def main() -> None:
         try:
             # `no`: the kernel has every write before its reply leaves, so kill -9 of Redis loses nothing.
             server = pool.start(KINDS[given.server], tcp=True, appendfsync="no")
-            sound = asyncio.run(
-                _perform(
-                    Stage(server, directory), minutes * 60, random.Random(seed), given.rate, given.waits, given.pause
-                )
-            )
+            sound = asyncio.run(_perform(Stage(server, directory), minutes * 60, random.Random(seed), given))
         finally:
             pool.close()
     sys.exit(0 if sound else 1)
 
 
-async def _perform(
-    stage: Stage, seconds: float, chance: random.Random, rate: float, waits: float, pause_s: float
-) -> bool:
-    troupe = Troupe(stage, concurrency=30, apps=[APP, LEDGER_APP])
+async def _perform(stage: Stage, seconds: float, chance: random.Random, given: argparse.Namespace) -> bool:
+    rate, waits, pause_s = given.rate, given.waits, given.pause
+    flow = FlowPlay(stage, random.Random(chance.random()))
+    troupe = Troupe(stage, concurrency=30, apps=[APP, LEDGER_APP, *FLOW_APPS])
     fray = Fray(stage, troupe, random.Random(chance.random()))
     sending, stop = Sending(), asyncio.Event()
     try:
@@ -94,13 +99,19 @@ async def _perform(
         ]
         play = Play(stage, random.Random(chance.random()))
         waiting = asyncio.ensure_future(play.perform(int(waits * seconds), waits))
+        limited = [
+            asyncio.ensure_future(flow.send_many(given.flow, stop.is_set)),
+            asyncio.ensure_future(flow.deploy_often(troupe, DEPLOY_EVERY_S, stop.is_set)),
+        ]
         asyncio.get_running_loop().call_later(seconds, stop.set)
         await deal(fray, pause_s, stop)
-        await asyncio.gather(*producers, waiting, *fray.thawing)
+        await asyncio.gather(*producers, waiting, *limited, *fray.thawing)
         quiet_s = await _come_to_rest(stage, troupe)
         problems = await play.come_to_rest(troupe.tend)
+        problems += await flow.come_to_rest(troupe.tend)
         problems += troupe.deserters + await _account(stage, fray, sending, quiet_s)
         problems += await play.account(of_app(await stage.runs(), APP_ID))
+        problems += await flow.account(await stage.runs(), fray.blows)
     finally:
         await stage.close(quietly=True)
     for problem in problems[:30]:

@@ -66,11 +66,12 @@ class FlowPlay:
 
     async def deploy_often(self, troupe: Troupe, every_s: float, over: Callable[[], bool]) -> None:
         """Other numbers every so often, until it is over."""
-        while True:
-            await asyncio.sleep(every_s)
-            if over():
-                return
-            await self.deploys.another(troupe)
+        next_s = time.monotonic() + every_s
+        while not over():
+            await asyncio.sleep(PAUSE_S)
+            if time.monotonic() > next_s:
+                await self.deploys.another(troupe)
+                next_s = time.monotonic() + every_s
 
     async def _send(self, events: list[dq.Event]) -> None:
         left = events

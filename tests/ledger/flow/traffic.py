@@ -34,14 +34,14 @@ class Sort:
 
 
 MIX = {
-    "one": Sort(12, 12, (1, 1, 1, 5)),
-    "tenants": Sort(6, 8),
-    "few": Sort(8, 6, (1, 1, 1, 8)),
+    "one": Sort(10, 4, (1, 1, 1, 5)),
+    "tenants": Sort(5, 3, (1, 1, 3)),
+    "few": Sort(8, 3, (1, 1, 1, 8)),
     "wide-a": Sort(2, 3, (1, 1, 4)),
     "wide-b": Sort(2, 3, (1, 1, 4)),
     "everywhere": Sort(1.5, 2, (1, 1, 3)),
-    "held": Sort(3, 6, (1, 1, 4)),
-    "held-all": Sort(3, 4, (1, 1, 4)),
+    "held": Sort(3, 3, (1, 1, 4)),
+    "held-all": Sort(3, 3, (1, 1, 4)),
     "throttled": Sort(0.5, 3, (1, 1, 25)),
     "bursty": Sort(0.6, 3, (1, 1, 20)),
     "tempered": Sort(2, 4, (1, 1, 6)),
@@ -103,12 +103,12 @@ class Traffic:
 
     def _acts(self, sort: Sort) -> list[Act]:
         chance = self._chance
-        short = chance.choice((0.005, 0.02, 0.05, 0.1))
+        short = chance.choice((0.005, 0.02, 0.05, 0.1, 0.3, 0.8))
         if sort.long:
             return chance.choice(
                 (
                     [("work", short)],
-                    [("work", short * 10)],
+                    [("work", 1.5)],
                     [("toil", short), ("sleep", chance.uniform(0.1, 1)), ("work", short)],
                     [("stubborn", chance.uniform(0.2, 2))],
                     [("fail", short), ("work", short)],
