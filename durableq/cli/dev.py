@@ -142,7 +142,7 @@ async def _scheduling(settings: WorkerSettings, calls: Calls, workers: Successio
     bell_link = open_link(settings.redis_url, "scheduler-bell", blocking_s=BELL_BLOCK_MS / 1000)
     bell_calls = calls_on(bell_link, settings.namespace)
     bell_calls.identity = calls.identity
-    scheduler = Scheduler(calls, bell_calls, get_log(process="scheduler"), workers.state_lost)
+    scheduler = Scheduler(calls, bell_calls, get_log(process="scheduler"), workers.state_lost, in_dev=True)
     scheduler.start()
     try:
         yield

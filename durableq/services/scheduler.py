@@ -11,6 +11,7 @@ from typing import Final
 
 from durableq.services.committer import Retention
 from durableq.services.declared import Declared
+from durableq.services.flow_watch import FlowWatch
 from durableq.services.health import Watched, stalled
 from durableq.services.janitor import Ages, Janitor
 from durableq.services.rescuer import Rescuer
@@ -46,6 +47,7 @@ class Scheduler:
         *,
         retention: Retention | None = None,
         ages: Ages | None = None,
+        in_dev: bool = False,
     ) -> None:
         kept = retention or Retention()
         self._waker = Loop("waker", Waker(Timers(calls), kept.failed), log, on_state_lost)
@@ -53,8 +55,9 @@ class Scheduler:
         janitor = Loop("janitor", duties, log, on_state_lost)
         rescuer = Loop("rescuer", Rescuer(Leases(calls), log, kept.failed, janitor.hint), log, on_state_lost)
         ticker = Loop("ticker", Ticker(Crons(calls), Declared(Registry(calls)), log), log, on_state_lost)
+        watch = Loop("flow-watch", FlowWatch(calls, log, in_dev=in_dev), log, on_state_lost)
         timer_bell = Loop("timer-bell", _TimerBell(Bells(bell_calls), self._waker, ticker), log, on_state_lost)
-        self._loops = [self._waker, ticker, rescuer, janitor, timer_bell]
+        self._loops = [self._waker, ticker, rescuer, janitor, watch, timer_bell]
         # Not the janitor nor the ticker: a round of theirs may be many calls, which a slow Redis may stretch beyond any bound.
         self._fetching = (
             Watched(self._waker, calls.link),

@@ -71,6 +71,10 @@ class Registry:
         absent = await self._calls.read("ZRANGE", self._calls.key("absent", app), 0, -1)
         return {name.decode(): blob for name, blob in pairs(declared)}, {name.decode() for name in absent}
 
+    async def apps(self) -> list[str]:
+        """The ids of all apps of the namespace."""
+        return sorted(app.decode() for app in await self._calls.read("SMEMBERS", self._calls.key("apps")))
+
     async def version(self) -> int:
         """The registry's version, which grows with every change of a declaration."""
         return int(await self._calls.read("HGET", self._calls.key("meta"), "registry") or 0)

@@ -30,6 +30,42 @@ def said(event: str, **fields: Any) -> str:
 @pytest.mark.parametrize(
     ("event", "fields", "text"),
     [
+        (
+            "event.left_out",
+            {"what": "event order/created", "reason": "rate_limit", "why": "as many as may had started for key 'u1'"},
+            "event order/created starts nothing of shop/pay: rate_limit, as many as may had started for key 'u1'",
+        ),
+        (
+            "triggers.left_out",
+            {"count": 2, "reasons": "as those above"},
+            "2 more triggers of shop/pay start nothing: as those above",
+        ),
+        (
+            "event.held_back",
+            {"by": "debounce of key '1'", "fires_in": "5s"},
+            "an event for shop/pay is held back: debounce of key '1', fires in 5s",
+        ),
+        (
+            "runs.parked",
+            {"runs": 1, "waits_for": "a slot of key '7' (1 of 1 held)"},
+            "1 run of shop/pay parked: waiting for a slot of key '7' (1 of 1 held)",
+        ),
+        (
+            "function.paused",
+            {"meanwhile": "left out"},
+            "function shop/pay is paused: what is triggered meanwhile is left out",
+        ),
+        ("function.resumed", {}, "function shop/pay goes on"),
+    ],
+)
+def test_what_flow_control_does_is_said_by_the_scheduler(event: str, fields: dict[str, Any], text: str) -> None:
+    written = line(event, process="scheduler", function="shop/pay", **fields)
+    assert written == f"20:51:07.123  scheduler       {text}"
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "text"),
+    [
         ("run.started", {"by": "order/created"}, "started by order/created"),
         ("run.started", {"by": ""}, "started"),
         ("run.resumed", {}, "goes on"),
