@@ -264,3 +264,62 @@ def test_text_of_a_script_that_is_damaged_or_long_is_read_all_the_same() -> None
     failure = Failure.decode(b"TRunCancelled\n\xff" + b"x" * (2 * MESSAGE_MAX))
     assert failure.name == "RunCancelled"
     assert len(failure.message) <= MESSAGE_MAX
+
+
+# ---- the steps that it came from
+
+
+def of_step(key: str) -> StepError:
+    return Failure("ValueError", "no", "", ("ValueError",)).to_step_error("charge", key)
+
+
+def raised_from(error: BaseException, cause: BaseException | None) -> BaseException:
+    try:
+        raise error from cause
+    except BaseException as raised:
+        return raised
+
+
+@pytest.mark.parametrize(
+    ("error", "keys"),
+    [
+        (of_step("a"), ("a",)),
+        (ValueError("x"), ()),
+        (raised_from(ValueError("x"), of_step("a")), ("a",)),
+        (raised_from(ValueError("x"), raised_from(KeyError("y"), of_step("a"))), ("a",)),
+        (raised_from(of_step("b"), of_step("a")), ("b",)),
+        (ExceptionGroup("both", [of_step("a"), ValueError("x"), ExceptionGroup("more", [of_step("b")])]), ("a", "b")),
+        (ExceptionGroup("twice", [of_step("a"), of_step("a")]), ("a",)),
+        (StepError("ValueError", "made by hand"), ()),
+    ],
+    ids=repr,
+)
+def test_a_failure_names_the_steps_whose_errors_it_is(error: BaseException, keys: tuple[str, ...]) -> None:
+    failure = Failure.of(error)
+    assert failure.steps == keys
+    assert Failure.decode(failure.encode()).steps == keys
+    assert "steps" not in failure.to_map(), "that is said to nobody else"
+
+
+def test_an_error_that_was_caught_while_another_came_is_not_among_them() -> None:
+    def compensates() -> None:
+        try:
+            raise of_step("caught")
+        except StepError:
+            raise of_step("refund")
+
+    with pytest.raises(StepError) as raised:
+        compensates()
+    assert Failure.of(raised.value).steps == ("refund",)
+
+
+def test_a_failure_of_a_release_that_named_no_steps_is_read() -> None:
+    stored = {"name": "ValueError", "message": "no", "stack": "", "classes": ["ValueError"]}
+    assert Failure.from_map(stored).steps == ()
+    assert Failure.from_map({**stored, "steps": 7}).steps == ()
+
+
+def test_causes_that_go_round_in_a_circle_end() -> None:
+    first, second = ValueError("a"), KeyError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert Failure.of(first).steps == ()

@@ -12,12 +12,13 @@ from durableq.model.limits import Limits
 from durableq.services import bulk as module
 from durableq.services.bulk import Bulk, BulkReport, Operation, new_bulk_id
 from durableq.store.registry import Registry
+from durableq.store.reruns import Rerun
 from durableq.store.upkeep import Upkeep
 from durableq.words.errors import RedisUnavailable
 from tests.by_hand import ByHand
 from tests.servers import RealServer, on
 
-pytestmark = on("redis7")
+real = on("redis7")
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ async def begun(worker: ByHand, operation: Operation, **how: object) -> Bulk:
     return Bulk(worker.calls, Limits(), operation, dq.RunFilter(), bulk_id, why="by a test", **how)  # type: ignore[arg-type]
 
 
+@real
 async def test_while_redis_has_no_room_a_rerun_waits_and_says_so_and_then_goes_on(app: dq.App, worker: ByHand) -> None:
     await failed(app, worker, 3)
     told: list[BulkReport] = []
@@ -73,6 +75,7 @@ async def test_while_redis_has_no_room_a_rerun_waits_and_says_so_and_then_goes_o
     assert (report.done, report.waiting, report.finished) == (3, "", True)
 
 
+@real
 async def test_somebody_may_have_it_stop_while_it_waits(app: dq.App, worker: ByHand) -> None:
     await failed(app, worker, 3)
     stopping = asyncio.Event()
@@ -84,6 +87,7 @@ async def test_somebody_may_have_it_stop_while_it_waits(app: dq.App, worker: ByH
     await Upkeep(worker.calls).set_gate(0.1, prunable=False)
 
 
+@real
 async def test_it_stops_between_hundreds(app: dq.App, worker: ByHand) -> None:
     await failed(app, worker, 250)
     stopping = asyncio.Event()
@@ -91,6 +95,7 @@ async def test_it_stops_between_hundreds(app: dq.App, worker: ByHand) -> None:
     assert (report.met, report.done, report.finished) == (100, 100, False)
 
 
+@real
 async def test_a_cancel_is_not_held_up_by_a_redis_without_room(app: dq.App, worker: ByHand) -> None:
     await asyncio.gather(*(app.invoke("pays") for _ in range(3)))
     await Upkeep(worker.calls).set_gate(0.9, prunable=False)
@@ -99,6 +104,7 @@ async def test_a_cancel_is_not_held_up_by_a_redis_without_room(app: dq.App, work
     assert (report.done, report.finished) == (3, True)
 
 
+@real
 async def test_what_ends_or_goes_before_its_turn_is_counted_so(app: dq.App, worker: ByHand) -> None:
     runs = await failed(app, worker, 3)
 
@@ -123,6 +129,7 @@ async def test_what_ends_or_goes_before_its_turn_is_counted_so(app: dq.App, work
     assert (report.met, report.done, report.already) == (1, 0, 1)
 
 
+@real
 async def test_a_function_that_is_not_there_any_more_is_the_reason(app: dq.App, worker: ByHand) -> None:
     await failed(app, worker, 2)
     registry = Registry(worker.calls)
@@ -133,6 +140,7 @@ async def test_a_function_that_is_not_there_any_more_is_the_reason(app: dq.App, 
     assert (report.failed, dict(report.reasons)) == (2, {module.NOT_REGISTERED: 2})
 
 
+@real
 async def test_an_outage_ends_it_with_how_far_it_came_and_how_to_go_on(
     app: dq.App, worker: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +156,7 @@ async def test_an_outage_ends_it_with_how_far_it_came_and_how_to_go_on(
     assert raised.value.__notes__ == [f"0 runs were seen to before; under bulk id {bulk.report.bulk_id} it goes on"]
 
 
+@real
 async def test_large_events_are_sent_in_calls_of_a_megabyte(app: dq.App, worker: ByHand) -> None:
     handles = await asyncio.gather(*(app.invoke("pays", data={"x": "x" * 400_000}) for _ in range(6)))
     await worker.claim()
@@ -163,3 +172,16 @@ async def test_large_events_are_sent_in_calls_of_a_megabyte(app: dq.App, worker:
     bulk._rerunner.start = counted  # type: ignore[method-assign]
     assert (await bulk.perform()).done == 6
     assert sizes == [2, 2, 2]
+
+
+def test_runs_with_many_memos_share_no_call_for_long() -> None:
+    def chunks(*reruns: tuple[int, int], size: int = 0) -> list[int]:
+        made = [Rerun("new", f"{place}", b"x" * given, last, b"") for place, (given, last) in enumerate(reruns)]
+        sizes = {rerun.source: size for rerun in made}
+        return [len(chunk) for chunk in module._chunks(made, sizes)]
+
+    assert chunks() == []
+    assert chunks(*[(10, 0)] * 100, size=5_000_000) == [100], "nothing is copied"
+    assert chunks(*[(10, 300)] * 7) == [3, 3, 1]
+    assert chunks((10, 5000), (10, 1), (10, 1)) == [1, 2]
+    assert chunks(*[(10, 1)] * 4, size=400_000) == [2, 2]
