@@ -16,6 +16,7 @@ _WHY: Final = {
     "idempotency": "{run} was started for it before",
     "rate_limit": "as many have been started as may be within its period",
     "singleton": "{run} has not ended",
+    "concurrency": "it would wait for itself: every slot is held until its end by {run} or another run that waits for it",
     "paused": "it is paused, and skips what is triggered meanwhile",
 }
 

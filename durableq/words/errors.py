@@ -189,7 +189,8 @@ class RunCancelled(DurableqError):
 
 
 class RunSkipped(DurableqError):
-    """Flow control did not start the run: a rate limit, an idempotency key, a singleton or a pause. The message says which.
+    """Flow control did not start the run: a rate limit, an idempotency key, a singleton, a pause, or concurrency with
+    hold="run" where an invoked run would wait for itself. The message says which.
 
     `reason` is that word, `key` what the limit's key came to, `run_id` the run that has the key, where one has: its handle
     tells what it comes to. At a step's `invoke` it is a StepError that `matches(RunSkipped)`, with the same message.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from durableq.model.flow import with_gates
 from durableq.model.memo import MemoKind
 from durableq.model.run import State
 from durableq.store.cancels import ABSENT
@@ -14,6 +15,7 @@ from durableq.store.records import Recorded
 from durableq.store.runs import FinishWrite, StepWrite
 from durableq.words.errors import QueueFull
 from tests.store.awaiting import memo
+from tests.store.gates import deploy, states, triggered
 from tests.store.guards import check_lease_lost, check_refused, lease_gone, not_in_hand
 from tests.store.shard import DELIVERIES, Held, Shard
 
@@ -242,3 +244,94 @@ async def test_whoever_watches_late_is_answered_at_once_also_when_the_run_is_del
     assert await shard.invokes.watch_runs("me", ["nobody", held.run]) == [ABSENT, State.COMPLETED]
     stored = await shard.stored()
     assert [len(stored.of("answers", client)) for client in ("me", "you")] == [2, 2]
+
+
+async def invoked_by(shard: Shard, held: Held, gates: str, *, function: str = "a/f", child: str = CHILD) -> bytes:
+    """What a run is told when it invokes a function with these gates: b"" if it may wait."""
+    one = write(held, f"call-{child[0]}", child, function)._replace(extras=with_gates(gates, b""))
+    (answer,) = (await shard.invokes.invoke_runs(held.lease, [one])).items
+    assert isinstance(answer, Recorded)
+    return answer.news[0][1].blob if answer.news else b""
+
+
+async def claimed_with(shard: Shard, gates: str, function: str = "a/f") -> Held:
+    await shard.lease("L1", "a/f", "a/g")
+    await triggered(shard, gates, function=function)
+    (mine,) = (await shard.claim()).runs
+    return Held("L1", mine.id, mine.epoch)
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+async def test_a_child_that_would_wait_for_its_parents_slot_is_refused_for_good(shard: Shard, delivery: str) -> None:
+    await deploy(shard, f=" 1=1 ")
+    held = await claimed_with(shard, "r1=a/f:p")
+    told = await shard.deliver(delivery, lambda: invoked_by(shard, held, "r1=a/f:p"))
+    assert told == b"TRunSkipped\na/f concurrency a/f:p " + held.run.encode()
+    assert await shard.reads.row(CHILD) is None
+    assert [skip.reason for skip in await shard.flow.skips("a/f")] == ["concurrency"]
+    assert await finish(shard, held) is None
+
+
+@pytest.mark.parametrize(
+    "gates",
+    ["r1=a/f:other", "c1=a/f:other", "t=a/f:p", "c1=a/f:p p=1", "i=a/f:p"],
+    ids=["another key", "for a turn", "a throttle", "of no limit any more", "an idempotency key"],
+)
+async def test_a_child_that_needs_nothing_its_parent_keeps_may_wait(shard: Shard, gates: str) -> None:
+    await deploy(shard, f=" 1=1 ", g="")
+    held = await claimed_with(shard, "r1=a/f:p")
+    function = "a/g" if gates.startswith("c1=a/f:p") else "a/f"
+    assert await invoked_by(shard, held, gates, function=function) == b""
+    assert await shard.suspend(held) is None
+    assert CHILD in [run.id for run in (await shard.claim()).runs]
+
+
+async def test_a_slot_of_a_turn_is_given_back_by_who_waits_for_the_child(shard: Shard) -> None:
+    await deploy(shard, f=" 0=1 ")
+    held = await claimed_with(shard, "c0=a/f:p")
+    assert await invoked_by(shard, held, "c0=a/f:p") == b""
+    assert await shard.suspend(held) is None
+    assert [run.id for run in (await shard.claim()).runs] == [CHILD]
+
+
+@pytest.mark.parametrize(("limit", "refused"), [(1, True), (2, True), (3, False)])
+async def test_what_counts_are_the_slots_of_all_ancestors_that_wait(shard: Shard, limit: int, refused: bool) -> None:
+    """The grandparent and the child between hold one each; the grandchild needs one more."""
+    await deploy(shard, f=f" 1={limit} ", g=f" 1={limit} ")
+    held = await claimed_with(shard, "r1=+nr:p")
+    told = await invoked_by(shard, held, "r1=+nr:p", function="a/g")
+    assert bool(told) == (limit == 1)
+    if limit == 1:
+        return
+    await shard.suspend(held)
+    (mine,) = (await shard.claim()).runs
+    between = Held("L1", mine.id, mine.epoch)
+    told = await invoked_by(shard, between, "r1=+nr:p", child="D" * 26)
+    assert bool(told) == refused
+    if refused:
+        assert told.endswith(between.run.encode()), "the nearest that holds one"
+
+
+async def test_an_ancestor_that_does_not_wait_any_more_is_like_anybody_else(shard: Shard) -> None:
+    """Its wait's time was over: it ends without the grandchild."""
+    await deploy(shard, f=" 1=2 ")
+    held = await claimed_with(shard, "r1=a/f:p")
+    one = write(held, due_at_ms=shard.now_ms + 10)._replace(extras=with_gates("r1=a/f:p", b""))
+    await shard.invokes.invoke_runs(held.lease, [one])
+    await shard.suspend(held)
+    (mine,) = (await shard.claim()).runs
+    between = Held("L1", mine.id, mine.epoch)
+    shard.advance(10)
+    await shard.timers.fire_timers()
+    assert await states(shard, [held.run]) == "q"
+    assert await invoked_by(shard, between, "r1=a/f:p", child="D" * 26) == b""
+
+
+async def test_a_child_may_be_refused_by_a_grandparent_alone(shard: Shard) -> None:
+    await deploy(shard, f=" 1=1 ", g="")
+    held = await claimed_with(shard, "r1=a/f:p")
+    assert await invoked_by(shard, held, "", function="a/g") == b""
+    await shard.suspend(held)
+    (mine,) = (await shard.claim()).runs
+    told = await invoked_by(shard, Held("L1", mine.id, mine.epoch), "r1=a/f:p", child="D" * 26)
+    assert told == b"TRunSkipped\na/f concurrency a/f:p " + held.run.encode()

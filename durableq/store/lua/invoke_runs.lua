@@ -2,6 +2,7 @@
 -- transition: ABSENT -> QUEUED, RUNNING -> RUNNING
 -- admission: refused with QUEUE_FULL while the memory gate is closed
 -- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), history(id), news(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), leases, lease(lease), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- rarely: waits_for_itself, note_skip
 -- include: alive, holds, newer, tell_memo, ring_timers, wait_of, begin_answer, refuse_wait, new_run, offer, echo, app_of
 -- args: lease_id:str
 -- items: id:str, epoch:int, seen:int, key:str, blob:bytes, due_at_ms:int, note:bytes, child:str, fn:str, given:bytes, extras:bytes
@@ -25,7 +26,14 @@ for i = 1, ITEMS do
       if redis.call('HEXISTS', functions(app_of(fn)), string.match(fn, '/(.*)$')) == 0 then
         last, memo = refuse_wait(id, v, key, note, 'TFunctionNotFound\nno function ' .. fn .. ' is registered in this namespace')
       else
-        outcome = new_run(child, fn, given, extras, touched)
+        local pool, holder
+        if string.byte(extras) == 64 then pool, holder = waits_for_itself(id, fn, extras) end
+        if pool then
+          note_skip(fn, now_text .. '-0', 'concurrency', pool, holder)
+          outcome = 'concurrency ' .. pool .. ' ' .. holder
+        else
+          outcome = new_run(child, fn, given, extras, touched)
+        end
       end
       if outcome == 'there' then
         -- Nothing on this shard leads here: it is somebody else's run.
