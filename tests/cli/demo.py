@@ -5,6 +5,7 @@ from __future__ import annotations
 import durableq as dq
 
 app = dq.App("demo")
+USER = "event.data.user"
 
 
 class Declined(Exception):
@@ -53,6 +54,17 @@ async def asks(ctx: dq.Context) -> object:
     """Waits for a signal of the name that it was given."""
     answer = await ctx.step.wait_for_signal("answer", ctx.event.data["signal"], timeout="1h")
     return None if answer is None else answer.data
+
+
+@app.function("paces", triggers=[dq.EventTrigger("demo/pace")], concurrency=dq.Concurrency(1, key=USER, hold="run"))
+async def paces(ctx: dq.Context) -> None:
+    """Of each user one at a time, for an hour."""
+    await ctx.step.sleep("nap", "1h")
+
+
+@app.function("alerts", triggers=[dq.EventTrigger("demo/alert")], rate_limit=dq.RateLimit(1, period="1h", key=USER))
+def alerts(ctx: dq.SyncContext) -> None:
+    """Of each user once an hour."""
 
 
 async def regrets(ctx: dq.Context) -> None:
