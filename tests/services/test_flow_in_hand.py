@@ -305,11 +305,11 @@ async def test_a_singleton_that_cancels_has_one_body_at_every_instant(hands: Han
 # --- invokes that are skipped
 
 
-Invokes = Callable[[dq.App, dq.Function[Any]], None]
+Invokes = Callable[..., None]
 
 
-def invoked_in_async(app: dq.App, child: dq.Function[Any]) -> None:
-    @app.function("parent", triggers=[dq.EventTrigger("parent")], retries=0)
+def invoked_in_async(app: dq.App, child: dq.Function[Any], **options: Any) -> None:
+    @app.function("parent", triggers=[dq.EventTrigger("parent")], retries=0, **options)
     async def parent(ctx: dq.Context) -> Any:
         try:
             return await ctx.step.invoke("child", child, data=ctx.event.data)
@@ -317,8 +317,8 @@ def invoked_in_async(app: dq.App, child: dq.Function[Any]) -> None:
             return [error.matches(dq.RunSkipped), error.matches(dq.RunCancelled), error.name, error.message]
 
 
-def invoked_in_def(app: dq.App, child: dq.Function[Any]) -> None:
-    @app.function("parent", triggers=[dq.EventTrigger("parent")], retries=0)
+def invoked_in_def(app: dq.App, child: dq.Function[Any], **options: Any) -> None:
+    @app.function("parent", triggers=[dq.EventTrigger("parent")], retries=0, **options)
     def parent(ctx: dq.SyncContext) -> Any:
         try:
             return ctx.step.invoke("child", child, data=ctx.event.data)
@@ -349,6 +349,20 @@ async def test_an_invoke_that_is_skipped_is_an_error_at_its_step_that_says_why(
     matches, matches_other, name, message = second
     assert (matches, matches_other, name) == (True, False, "RunSkipped")
     assert message.startswith(f"shop/child was not started {told}"), message
+
+
+@pytest.mark.parametrize("invoking", [invoked_in_async, invoked_in_def], ids=KINDS)
+async def test_an_invoke_that_would_wait_for_itself_is_refused_at_its_step(hands: Hands, invoking: Invokes) -> None:
+    app = dq.App("shop")
+    shared = dq.Concurrency(1, key="'one'", scope="app", hold="run")
+    child = Work("async").function(app, "child", triggers=[dq.EventTrigger("never")], concurrency=shared)
+    invoking(app, child, concurrency=shared)
+    await hands.begin(app)
+    async with hands.turning():
+        await hands.send("parent", {"n": 1})
+        ((matches, _, name, message),) = await hands.results("shop/parent")
+    assert (matches, name) == (True, "RunSkipped")
+    assert message.startswith("shop/child was not started (concurrency, key 'one'): it would wait for itself"), message
 
 
 @on("redis7")

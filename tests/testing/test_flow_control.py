@@ -227,3 +227,18 @@ async def test_in_async_tests_too(world: World) -> None:
         assert world.done == ["1"], "2 was one too many"
         with pytest.raises(dq.RunSkipped, match=r"shop/f was not started \(rate_limit\)"):
             await app.invoke("f")
+
+
+@pytest.mark.asyncio
+async def test_who_awaits_a_run_that_gives_way_to_a_newer_one_is_told_so(world: World) -> None:
+    app = app_of(world, sleep="1h", singleton="cancel")
+    async with TestEnv(app) as env:
+        first = await app.invoke("f", data={"n": 0})
+        await env.run_until_idle()
+        second = await app.invoke("f", data={"n": 1})
+        await env.run_until_idle()
+        with pytest.raises(dq.RunCancelled, match="a newer run took its place"):
+            await first.result()
+        assert await second.status() == "waiting"
+        await env.advance("1h")
+        assert await second.result()
