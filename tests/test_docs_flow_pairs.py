@@ -29,7 +29,8 @@ ONE_OF_A_KEY = dq.Singleton("skip", key=BY_KEY)
 class Play:
     """A function `f` with these options, whose body takes a moment; and what became of its events."""
 
-    def __init__(self, env: TestEnv, noted: dict[str, Any]) -> None:
+    def __init__(self, app: dq.App, env: TestEnv, noted: dict[str, Any]) -> None:
+        self.app = app
         self.env = env
         self.began_at: datetime = env.now
         self._noted = noted
@@ -61,14 +62,15 @@ class Play:
 
 
 @contextmanager
-def play(**flow: Any) -> Iterator[Play]:
+def play(*crons: dq.CronTrigger, now: str | None = None, **options: Any) -> Iterator[Play]:
+    """A stage with one function, which has these options. Its event is named `e`."""
     app = dq.App("pairs")
     noted: dict[str, Any] = {"sent": 0, "began": [], "active": 0, "peak": 0}
 
-    @app.function("f", triggers=[dq.EventTrigger("e")], **flow)
+    @app.function("f", triggers=[dq.EventTrigger("e"), *crons], **options)
     async def f(ctx: dq.Context) -> None:
         async def body() -> None:
-            noted["began"].append(([event.data["n"] for event in ctx.events], env.now))
+            noted["began"].append(([event.data.get("n", "-") for event in ctx.events], env.now))
             noted["active"] += 1
             noted["peak"] = max(noted["peak"], noted["active"])
             await asyncio.sleep(0.002)
@@ -78,8 +80,8 @@ def play(**flow: Any) -> Iterator[Play]:
         if "nap" in ctx.event.data:
             await ctx.step.sleep("nap", ctx.event.data["nap"])
 
-    with TestEnv(app, concurrency=10) as env:
-        yield Play(env, noted)
+    with TestEnv(app, now=now, concurrency=10) as env:
+        yield Play(app, env, noted)
 
 
 SCENES: dict[frozenset[str], Callable[[], None]] = {}
