@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import durableq as dq
+from durableq.testing import TestEnv
 from tests.test_docs_flow_pairs import BY_KEY, ONCE, ONE_OF_A_KEY, ONE_UNDER_WAY, QUIET, SPACED, TWO_AN_HOUR, Play, play
 
 ON_STOP = dq.CancelOn("stop")
@@ -179,6 +180,25 @@ def test_an_invoke_waits_for_its_turn_and_its_slot() -> None:
         it.env.invoke("f", {"n": 2})
         it.env.run_to_end()
         assert it.seconds == [0, 15]
+
+
+def test_an_invoke_that_would_wait_for_itself_is_told_so() -> None:
+    app = dq.App("nested")
+
+    @app.function("f", triggers=[dq.EventTrigger("e")], concurrency=dq.Concurrency(2, hold="run"))
+    async def f(ctx: dq.Context) -> int:
+        depth: int = ctx.event.data["depth"]
+        try:
+            return await ctx.step.options(output_type=int).invoke("deeper", "f", data={"depth": depth + 1})
+        except dq.StepError as error:
+            assert error.matches(dq.RunSkipped)
+            assert "it would wait for itself" in error.message
+            return depth
+
+    with TestEnv(app) as env:
+        env.send("e", {"depth": 1})
+        env.run_until_idle()
+        assert [run.result for run in env.runs] == [2, 2]
 
 
 # ---- a future ts
