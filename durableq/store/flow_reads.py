@@ -141,8 +141,8 @@ class FlowReads:
         return [function for function, exists in zip(functions, there, strict=True) if exists]
 
     async def sharers(self, pool: str) -> list[str]:
-        """The functions that have lanes parked at a shared pool."""
-        return sorted(raw.decode() for raw in await self._calls.read("SMEMBERS", self._calls.key("sharers", pool)))
+        """The functions that have lanes parked at a shared pool; not those of which one was opened that nobody has visited."""
+        return sorted(raw.decode() for raw in await self._calls.read("ZRANGE", self._calls.key("sharers", pool), 0, -1))
 
     async def holders(self, pool: str, limit: int) -> tuple[int, list[Holder]]:
         """How many runs have a slot of a pool, and some of them, those first that began first."""
@@ -201,7 +201,7 @@ class FlowReads:
         parked = await asyncio.gather(*(self._parked_at(*lane) for lane in dict.fromkeys(lanes.values())))
         at = dict(zip(dict.fromkeys(lanes.values()), parked, strict=True))
         waits = [(run, lane) for run, lane in lanes.items() if at[lane] is not None]
-        ranks = await asyncio.gather(*(read("ZRANK", key("lane", lane[1]), run) for run, lane in waits))
+        ranks = await asyncio.gather(*(self._calls.read("ZRANK", key("lane", lane[1]), run) for run, lane in waits))
         # Without a rank it is among those that are executed alone, which are in no lane.
         return {
             run: Standing(*gate, rank)
