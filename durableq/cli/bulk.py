@@ -27,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 TOLD_EVERY_S: Final = 5.0
 """Where no terminal shows one line that changes."""
+REDRAWN_EVERY_S: Final = 0.1
+"""Where one does."""
 
 _DONE: Final = {"cancel": "cancelled", "rerun": "done again", "resume": "resumed"}
 _ALREADY: Final = {
@@ -78,7 +80,13 @@ def bulk(
 ) -> None:
     """Count, ask, do it, tell, and leave with the exit code that it came to."""
     known = None if bulk_id is None else check_bulk_id(bulk_id)
-    wanted, begun, count = ask(found, lambda client: _counted(client, operation, selection, known), None)
+    counting = _Progress(0, as_json)
+    try:
+        wanted, begun, count = ask(
+            found, lambda client: _counted(client, operation, selection, known, counting.looked_at), None
+        )
+    finally:
+        counting.end()
     if dry_run or not count.total:
         _say_count(operation, count, as_json)
         return
@@ -112,7 +120,11 @@ def bulk(
 
 
 async def _counted(
-    client: Client, operation: Operation, selection: Selection, bulk_id: str | None
+    client: Client,
+    operation: Operation,
+    selection: Selection,
+    bulk_id: str | None,
+    tell: Callable[[int], object],
 ) -> tuple[RunFilter, str, RunCount]:
     """The filter with full ids, the bulk's id, and how many runs it is for."""
     wanted = selection.wanted
@@ -122,7 +134,7 @@ async def _counted(
         wanted = dataclasses.replace(wanted, function=names)
     calls = await client._calls(READ_PATIENCE_S)
     begun = bulk_id or await new_bulk_id(calls)
-    return wanted, begun, await picking(calls, operation, wanted, begun).count()
+    return wanted, begun, await picking(calls, operation, wanted, begun, tell).count()
 
 
 def _agree(operation: Operation, count: RunCount, yes: bool) -> None:
@@ -190,12 +202,21 @@ class _Progress:
     def tell(self, report: BulkReport) -> None:
         began_to_wait = report.waiting != self._waiting
         self._waiting = report.waiting
-        if self._quiet or report.finished:
-            return
-        if not self._in_place and not began_to_wait and time.monotonic() - self._told_at_s < TOLD_EVERY_S:
+        if not report.finished:
+            waiting = f". {report.waiting}" if report.waiting else ""
+            self._say(f"{report.met:,} of {self._total:,} runs{waiting}", at_once=began_to_wait)
+
+    def looked_at(self, runs: int) -> None:
+        """While they are counted."""
+        self._say(f"counting: {runs:,} runs looked at")
+
+    def _say(self, line: str, *, at_once: bool = False) -> None:
+        soon = not at_once and time.monotonic() - self._told_at_s < (
+            REDRAWN_EVERY_S if self._in_place else TOLD_EVERY_S
+        )
+        if self._quiet or soon:
             return
         self._told_at_s = time.monotonic()
-        line = f"{report.met:,} of {self._total:,} runs" + (f". {report.waiting}" if report.waiting else "")
         if self._in_place:
             click.echo(f"\r{line.ljust(self._width)}", nl=False, err=True)
             self._width = len(line)

@@ -82,14 +82,20 @@ def check_bulk_id(given: object) -> str:
     return given.upper()
 
 
-def picking(calls: Calls, operation: Operation, wanted: RunFilter, bulk_id: str) -> Picking:
+def picking(
+    calls: Calls,
+    operation: Operation,
+    wanted: RunFilter,
+    bulk_id: str,
+    tell: Callable[[int], object] = lambda _: None,
+) -> Picking:
     """The runs that a bulk of this id is for. Raises ConfigError for states that the operation is not for."""
     states, at_ms = wanted.states(USUAL[operation], operation), run_created_at_ms(bulk_id)
 
     def is_its_own(row: RunRow) -> bool:
         return row.rerun_of != "" and row.id == again_id(operation, bulk_id, row.rerun_of)
 
-    return Picking(calls, wanted, states, at_ms, is_its_own)
+    return Picking(calls, wanted, states, at_ms, is_its_own, tell)
 
 
 async def count(calls: Calls, wanted: RunFilter) -> RunCount:

@@ -43,7 +43,10 @@ class RunCount:
 
 
 class Picking:
-    """The runs of a filter in these states, as of `at_ms`. `left_out` says which are not meant all the same."""
+    """The runs of a filter in these states, as of `at_ms`. `left_out` says which are not meant all the same.
+
+    `tell` is called after each page with how many runs were looked at.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Picking:
         states: Iterable[State],
         at_ms: int,
         left_out: Callable[[RunRow], bool] = lambda _: False,
+        tell: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._wanted = wanted
         self._states = frozenset(states)
@@ -63,6 +67,8 @@ class Picking:
         )
         self._reads_event = self._condition is not None and any(path[0] == "event" for path in self._condition.fields)
         self._left_out = left_out
+        self._tell = tell
+        self._looked_at = 0
         self._reads = Reads(calls)
         self._runs = Runs(calls)
         self._paging = Paging(calls)
@@ -130,6 +136,8 @@ class Picking:
         if self._condition is not None or self._reads_error:
             meant = [row for row, right in zip(meant, await in_tens(self._matches, meant), strict=True) if right]
         self._met.update(row.id for row in meant)
+        self._looked_at += len(fresh)
+        self._tell(self._looked_at)
         return meant
 
     def _is_meant(self, row: RunRow, functions: Sequence[str]) -> bool:

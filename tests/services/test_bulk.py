@@ -96,6 +96,17 @@ async def test_it_stops_between_hundreds(app: dq.App, worker: ByHand) -> None:
 
 
 @real
+async def test_two_that_go_on_under_one_id_start_each_once(app: dq.App, worker: ByHand) -> None:
+    """As when somebody believes that the first is dead, and it is not."""
+    sources = await failed(app, worker, 150)
+    bulk_id = await new_bulk_id(worker.calls)
+    both = [Bulk(worker.calls, Limits(), "rerun", dq.RunFilter(), bulk_id, why="") for _ in range(2)]
+    reports = await asyncio.gather(*(bulk.perform() for bulk in both))
+    assert [report.done + report.already for report in reports] == [150, 150]
+    assert sorted(row.rerun_of for row in await app.client.runs.list(status="queued", limit=1000)) == sorted(sources)
+
+
+@real
 async def test_a_cancel_is_not_held_up_by_a_redis_without_room(app: dq.App, worker: ByHand) -> None:
     await asyncio.gather(*(app.invoke("pays") for _ in range(3)))
     await Upkeep(worker.calls).set_gate(0.9, prunable=False)
