@@ -169,6 +169,22 @@ def a_younger_run_of_the_key_went_first(made: Making) -> None:
     made.quick("flow/one", 1, 10)
 
 
+def _turns(made: Making, first_ends_ms: int) -> None:
+    made.quick("flow/paced", 0, 100, key="a", ended_ms=first_ends_ms)
+    made.quick("flow/paced", 1, 2000, key="a", ended_ms=2010)
+    made.quick("flow/paced", 2, 1800, key="b")
+
+
+@good
+def who_waits_for_its_key_too_lets_others_pass_at_the_throttle(made: Making) -> None:
+    _turns(made, 1400)
+
+
+@broken(ORDER)
+def a_younger_run_of_another_key_went_first_at_the_throttle(made: Making) -> None:
+    _turns(made, 1200)
+
+
 @good
 def a_higher_rank_goes_first(made: Making) -> None:
     made.quick("flow/ranked", 0, 70)

@@ -101,12 +101,12 @@ async def _perform(stage: Stage, seconds: float | None, given: argparse.Namespac
 
         blocking = asyncio.ensure_future(play.block(1000 if seconds is None else 100, calm_s / 2))
         sending = asyncio.ensure_future(play.send_many(given.rate, sent_enough))
-        await _tended(troupe, calm_s)
-        await blocking
-        over = asyncio.Event()
         deploying = asyncio.ensure_future(
             play.deploy_often(troupe, given.deploys, sent_enough) if given.deploys else asyncio.sleep(0)
         )
+        await _tended(troupe, calm_s)
+        await blocking
+        over = asyncio.Event()
         spared = {redis_killed, redis_frozen} if given.spare_redis else set()
         faults = {fault: weight for fault, weight in FAULTS.items() if fault not in spared}
         if given.no_faults:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tests.ledger.flow.names import program_of
+
 Place = tuple[int, int]
 
 
@@ -122,6 +124,18 @@ class Facts:
             found[run.function, str(self.data_of(run)["key"])].append(run)
         for runs in found.values():
             runs.sort(key=lambda run: self.sent[run.events[0]].place)
+        return found
+
+    @cached_property
+    def throttled(self) -> dict[tuple[str, str], list[Ran]]:
+        """Runs by function and key of its throttle, those that began, in that order."""
+        found = defaultdict(list)
+        for (function, key), runs in self.runs_by_key.items():
+            program = program_of(function)
+            if program.throttle:
+                found[function, key if program.throttle_by else ""] += [run for run in runs if run.begun_ms]
+        for runs in found.values():
+            runs.sort(key=lambda run: run.begun_ms)
         return found
 
     @cached_property

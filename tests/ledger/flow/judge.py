@@ -11,7 +11,7 @@ Judge = Callable[[Facts, dict[str, str]], Iterable[str]]
 
 JUDGES: dict[str, Judge] = {
     "concurrency, singleton": lambda facts, _: concurrency.over_the_limit(facts),
-    "oldest first": lambda facts, _: order.out_of_order(facts),
+    "oldest first": lambda facts, _: [*order.out_of_order(facts), *order.out_of_turn(facts)],
     "priority": lambda facts, _: order.out_of_rank(facts),
     "nobody is forgotten": lambda facts, _: order.forgotten(facts),
     "throttle": lambda facts, _: [*pacing.too_near(facts), *pacing.off_pace(facts)],

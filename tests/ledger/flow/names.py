@@ -43,7 +43,8 @@ class Program:
 
     limits: tuple[Limit, ...] = ()
     throttle: tuple[tuple[int, int, int], ...] = ()
-    """(limit, period, burst), by key."""
+    """(limit, period, burst)."""
+    throttle_by: str | None = KEY
     rate: tuple[tuple[int, int], ...] = ()
     """(limit, period), by key."""
     debounce: tuple[tuple[int, int], ...] = ()
@@ -75,6 +76,7 @@ PROGRAMS: dict[str, Program] = {
     "throttled": Program(throttle=((5, 1000, 1), (5, 1000, 1), (10, 1000, 1))),
     "bursty": Program(throttle=((4, 1000, 3), (8, 1000, 2), (4, 1000, 3))),
     "tempered": Program((Limit((2, 1, 3), KEY),), throttle=((10, 1000, 1),) * 3, idempotency="id"),
+    "paced": Program((Limit((1, 1, 1), KEY),), throttle=((5, 1000, 1),) * 3, throttle_by=None),
     "limited": Program(rate=((5, 2000), (3, 2000), (8, 2000)), idempotency="id"),
     "metered": Program((Limit((1, 1, 1), KEY),), rate=((3, 1000),) * 3, idempotency="id"),
     "debounced": Program(debounce=((1000, 2500), (2000, 4000), (1000, 2500))),

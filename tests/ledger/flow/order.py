@@ -20,6 +20,8 @@ from tests.ledger.flow.names import program_of
 
 CALM_AFTER_MS = 25_000.0
 IDLE_CALM_MS, IDLE_MS = 3000.0, 60_000.0
+TURN_MS = 500.0
+"""For so long an older run must have been able to begin, before it counts that a younger one did."""
 
 
 def out_of_order(facts: Facts) -> Iterator[str]:
@@ -33,6 +35,32 @@ def out_of_order(facts: Facts) -> Iterator[str]:
                 yield f"{named(run)} of key {key} began {before.begun_ms - run.begun_ms} ms before {before.id}, an older one"
             else:
                 before = run
+
+
+def out_of_turn(facts: Facts) -> Iterator[str]:
+    """A line for each run that had its turn at a throttle although an older one of another key could have had it, in calm."""
+    full: dict[Pool, list[tuple[float, float]]] = {}
+    for pool, (limit, members) in pools_of(facts).items():
+        spans = [span for run in members for span in presences(facts, run, limit.hold)]
+        full[pool] = full_times(spans, min(limit.numbers))
+    for (function, _), runs in facts.throttled.items():
+        program = program_of(function)
+        if program.throttle_by is not None:
+            continue
+        for place, run in enumerate(runs):
+            for other in runs[place + 1 :]:
+                came, began_ms = facts.sent[other.events[0]], run.begun_ms
+                if came.place > facts.sent[run.events[0]].place or not facts.calm(came.at_ms, began_ms, CALM_AFTER_MS):
+                    continue
+                pools = [limit.pool(function, facts.data_of(other)) for limit in program.limits]
+                since_ms = max([came.at_ms, *(last_before(full.get(pool, []), began_ms) for pool in pools)])
+                behind = any(
+                    facts.data_of(each)["key"] == came.key and came.place > facts.sent[each.events[0]].place
+                    for each in runs[place:]
+                )
+                if began_ms - since_ms > TURN_MS and not behind:
+                    yield f"{named(run)} began at {began_ms}, {other.id}, an older one, could have since {since_ms:.0f}"
+                    break
 
 
 def out_of_rank(facts: Facts) -> Iterator[str]:
@@ -81,8 +109,7 @@ def idle_times(facts: Facts) -> dict[str, float]:
         full[pool] = full_times(spans, min(limit.numbers))
         comes[pool] = sorted((run.begun_ms, run.begun_ms) for run in members)
     starts: dict[tuple[str, str], list[tuple[float, float]]] = {
-        key: sorted((run.begun_ms, run.begun_ms) for run in runs if run.begun_ms)
-        for key, runs in facts.runs_by_key.items()
+        key: [(run.begun_ms, run.begun_ms) for run in runs] for key, runs in facts.throttled.items()
     }
     found = {}
     for (function, key), runs in facts.runs_by_key.items():
@@ -98,7 +125,8 @@ def idle_times(facts: Facts) -> dict[str, float]:
                 since.append(last_before(comes.get(pool, []), before_ms))
             if program.throttle:
                 slowest_ms = max(period / most for most, period, _ in program.throttle)
-                since.append(last_before(starts[function, key], run.begun_ms - 1) + slowest_ms)
+                turns = starts[function, key if program.throttle_by else ""]
+                since.append(last_before(turns, run.begun_ms - 1) + slowest_ms)
             if program.debounce:
                 since.append(since[0] + max(period for period, _ in program.debounce))
             if program.batch:

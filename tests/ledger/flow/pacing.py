@@ -26,11 +26,9 @@ MEAN_OF = 10
 
 def too_near(facts: Facts) -> Iterator[str]:
     """A line for each start of a throttled function that came too early."""
-    for (function, key), runs in facts.runs_by_key.items():
+    for (function, key), runs in facts.throttled.items():
         numbers = program_of(function).throttle
-        if not numbers:
-            continue
-        starts = sorted(run.begun_ms for run in runs if run.begun_ms)
+        starts = [run.begun_ms for run in runs]
         for first in range(len(starts)):
             # From a start on, whatever follows: so a burst that is too large shows, and so does a drift.
             for count in range(1, min(12, len(starts) - first)):
@@ -61,12 +59,12 @@ class Pace:
 def paces(facts: Facts) -> list[Pace]:
     """Of each throttled key the calm stretches in which something was always waiting, by one set of numbers."""
     found = []
-    for (function, key), runs in facts.runs_by_key.items():
+    for (function, key), runs in facts.throttled.items():
         program = program_of(function)
-        if not program.throttle or program.limits:  # a limit may be what it waits for
+        if program.limits:  # one may be what it waits for
             continue
         row: list[Ran] = []
-        for run in [*sorted((run for run in runs if run.begun_ms), key=lambda run: run.begun_ms), None]:
+        for run in [*runs, None]:
             if run is not None and row and _goes_on(facts, row[-1], run):
                 row.append(run)
                 continue

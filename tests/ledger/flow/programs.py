@@ -41,7 +41,7 @@ def options_of(program: Program, generation: int) -> dict[str, Any]:
     }
     if program.throttle:
         limit, period_ms, burst = program.throttle[generation]
-        found["throttle"] = dq.Throttle(limit, period=_seconds(period_ms), burst=burst, key=KEY)
+        found["throttle"] = dq.Throttle(limit, period=_seconds(period_ms), burst=burst, key=program.throttle_by)
     if program.rate:
         limit, period_ms = program.rate[generation]
         found["rate_limit"] = dq.RateLimit(limit, period=_seconds(period_ms), key=KEY)
