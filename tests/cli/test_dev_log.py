@@ -42,6 +42,14 @@ async def until_told():
     while not Path("told").exists():
         await asyncio.sleep(0.01)
 
+@app.function("mail", triggers=[dq.EventTrigger("demo/mail")], rate_limit=dq.RateLimit(1, period="1h", key="event.data.to"))
+async def mail(ctx):
+    return 1
+
+@app.function("one", triggers=[dq.EventTrigger("demo/one")], concurrency=dq.Concurrency(1, hold="run"))
+async def one(ctx):
+    await ctx.step.sleep("nap", "1h")
+
 @app.function("wait", triggers=[dq.EventTrigger("demo/wait")], cancel_on=[dq.CancelOn("demo/stop")])
 async def wait(ctx):
     await asyncio.gather(
@@ -102,6 +110,17 @@ def test_an_event_that_starts_nothing_is_told(dev: Dev) -> None:
     running.says("durableq send")
     dev.send("demo/ecko")
     running.says("event demo/ecko: no function is triggered by it; was demo/echo meant?")
+
+
+def test_what_flow_control_leaves_out_and_parks_is_told(dev: Dev) -> None:
+    running = dev.start("apps:app")
+    running.says("durableq send")
+    for _ in range(2):
+        dev.send("demo/mail", '{"to": "ada b"}')
+        dev.send("demo/one")
+    why = "rate_limit, as many as may had started for key 'ada b'"
+    running.says(f"scheduler       event demo/mail starts nothing of demo/mail: {why}")
+    running.says("scheduler       1 run of demo/one parked: waiting for a slot (1 of 1 held)")
 
 
 def test_a_program_gets_json(dev: Dev) -> None:
