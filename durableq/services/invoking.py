@@ -45,7 +45,7 @@ class Invoking:
         What is newer than the run has seen, a refusal among it, is delivered first. Raises Stale.
         """
         given, note = invocation.given, note_of_wait(invocation)
-        event = read_head(given).scope()
+        event = read_head(given).scope(f"{run.now_ms()}-0")
         while True:
             extras = await self._declared.extras(invocation.function, event)
             write = InvokeWrite(

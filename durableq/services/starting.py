@@ -20,7 +20,7 @@ from durableq.store.invokes import Invokes, NewRun
 from durableq.store.registry import Registry
 from durableq.words.clock import Clock
 from durableq.words.errors import ConfigError, FunctionNotFound, InvokeError, RedisUnavailable
-from durableq.words.ids import check_id, new_token, started_run_id
+from durableq.words.ids import check_id, new_token, run_created_at_ms, started_run_id
 from durableq.words.shown import shown
 
 SHARD: Final = 0
@@ -88,7 +88,10 @@ class Starter:
         run_id, function, given = start
         try:
             async with asyncio.timeout(within_s):
-                extras = await self._declared.extras(function, read_head(given).scope())
+                event = read_head(given).scope(
+                    f"{run_created_at_ms(run_id)}-0"
+                )  # as near as can be to what the run will see
+                extras = await self._declared.extras(function, event)
                 if extras is None:
                     raise await self._not_found(function)
         except (TimeoutError, RedisUnavailable) as error:

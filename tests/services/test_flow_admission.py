@@ -211,6 +211,14 @@ async def test_keys_of_what_is_invoked_are_noted_as_well(routed: Routed) -> None
 
 
 @on("redis7")
+async def test_what_is_invoked_has_a_time_for_keys_to_read(routed: Routed) -> None:
+    await declared(routed, rate_limit=dq.RateLimit(1, period="1h", key="event.ts > 0"))
+    await invoked(routed)
+    with pytest.raises(dq.RunSkipped, match="key 'true'"):
+        await invoked(routed)
+
+
+@on("redis7")
 async def test_faults_go_with_their_function(routed: Routed) -> None:
     await declared(routed, idempotency="event.data.a")
     await come(routed, created())
