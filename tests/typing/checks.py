@@ -18,10 +18,13 @@ from durableq.model.concurrency import Concurrency
 from durableq.model.event import Event
 from durableq.model.function import Function
 from durableq.model.pacing import RateLimit, Throttle
+from durableq.model.run_filter import RunFilter
 from durableq.model.signal import Signal
 from durableq.model.singleton import Singleton
 from durableq.model.trigger import CronTrigger, EventTrigger
+from durableq.services.bulk import BulkReport
 from durableq.services.cancelling import Cancellation
+from durableq.services.picking import RunCount
 
 
 @dataclass
@@ -195,6 +198,24 @@ async def runs_from_outside_have_the_functions_type(app: App, client: Client) ->
     assert_type(await client.cancel(["id"]), list[Cancellation])
     assert_type(await one.status(), str)
     assert_type(await client.send_signal("approve", {"by": 1}), str | None)
+
+
+async def runs_are_done_again_one_or_many(app: App, client: Client) -> None:
+    make = app.function("make", triggers=EventTrigger("a/b"))(child)
+    assert_type(await client.pause(make, new="skip"), bool)
+    assert_type(await client.resume("shop/make"), bool)
+    assert_type(await client.rerun("id", from_step="x", data={"n": 1}), RunHandle[Any])
+    assert_type(await client.runs.resume("id"), RunHandle[Any])
+    wanted = RunFilter(function=[make, "shop/other"], status=["failed"], since="2h", until=timedelta(hours=1))
+    assert_type(await client.runs.count(wanted), RunCount)
+    assert_type(await client.bulk.cancel(RunFilter(app="shop")), BulkReport)
+    told: list[BulkReport] = []
+    assert_type(await client.bulk.rerun(wanted, bulk_id="id", on_progress=told.append), BulkReport)
+    assert_type(await client.bulk.resume(RunFilter(error=ValueError, where="event.data.n > 1")), BulkReport)
+    assert_type(app.sync.pause("make"), bool)
+    assert_type(client.sync.rerun("id"), SyncRunHandle[Any])
+    assert_type(client.sync.runs.resume("id"), SyncRunHandle[Any])
+    assert_type(client.sync.bulk.resume(wanted, on_progress=lambda report: print(report.done)).failed, int)
 
 
 def also_for_plain_code(app: App, client: Client) -> None:

@@ -11,6 +11,7 @@ from durableq.engine.sync import SyncContext
 from durableq.model.collecting import Batch, Debounce
 from durableq.model.concurrency import Concurrency
 from durableq.model.pacing import RateLimit
+from durableq.model.run_filter import RunFilter
 from durableq.model.singleton import Singleton
 from durableq.model.trigger import CronTrigger
 from durableq.words.errors import NonRetriableError
@@ -116,6 +117,11 @@ async def runs_from_outside_are_refused(app: App, client: Client) -> None:
     await client.handle("id").result([])  # expect-error
     await client.cancel(7)  # expect-error
     app.sync.invoke(load)  # expect-error
+    await client.pause("shop/f", new="later")  # expect-error
+    await client.rerun(["id"])  # expect-error
+    await client.bulk.cancel(status="failed")  # expect-error
+    RunFilter("shop/f")  # expect-error
+    RunFilter(function=7)  # expect-error
     print(number)
 
 
