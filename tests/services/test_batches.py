@@ -36,7 +36,8 @@ async def hands(server: Server) -> AsyncIterator[Hands]:
 def app_of(kind: str, body: Callable[[Any], Any], **options: Any) -> App:
     """A function that collects `go`, does what `body` says with its context, and one that collects nothing."""
     app = App("shop")
-    declare = app.function("many", triggers=[EventTrigger(GO)], **({"batch": SOON, "retries": 0} | options))
+    chosen: dict[str, Any] = {"batch": SOON, "retries": 0} | options
+    declare = app.function("many", triggers=[EventTrigger(GO)], **chosen)
     if kind == "def":
 
         @declare

@@ -72,7 +72,8 @@ class Deaf:
 
 def app_of(deaf: Deaf, kind: str, **options: Any) -> App:
     app = App("shop")
-    declare = app.function("deaf", triggers=[EventTrigger(GO)], retries=0, **({"concurrency": 1} | options))
+    chosen: dict[str, Any] = {"concurrency": 1, "retries": 0} | options
+    declare = app.function("deaf", triggers=[EventTrigger(GO)], **chosen)
     if kind == "def":
 
         @declare
@@ -134,7 +135,7 @@ async def test_a_cancelled_body_that_goes_on_keeps_its_slot_until_it_ends(hands:
     assert deaf.ledger.most[""] == 1
 
 
-LIMITS = {
+LIMITS: dict[str, dict[str, Any]] = {
     "for a turn": {"concurrency": 1},
     "for a run": {"concurrency": Concurrency(1, hold="run")},
     "of a key": {"concurrency": Concurrency(1, key="'everybody'", scope="app")},
