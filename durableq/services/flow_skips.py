@@ -18,6 +18,7 @@ _WHY: Final = {
     "rate_limit": "as many as may had started {for_key}",
     "debounce": "{replaced} {for_key}",
     "singleton": "run {other} had not ended {for_key}",
+    "concurrency": "it would have waited for itself {for_key}: run {other}, or another that waits for it, holds every slot",
     "paused": "the function was paused, and skips what comes meanwhile",
 }
 

@@ -14,6 +14,9 @@ import pytest_asyncio
 import durableq as dq
 from durableq.cli.deployment import declarations_of
 from durableq.model.failure import Failure
+from durableq.services.flow_skips import skips_of
+from durableq.store.flow import Flow
+from durableq.store.flow_reads import FlowReads
 from durableq.store.registry import Registry
 from durableq.words.errors import RunSkipped
 from tests.servers import Server, on
@@ -363,6 +366,9 @@ async def test_an_invoke_that_would_wait_for_itself_is_refused_at_its_step(hands
         ((matches, _, name, message),) = await hands.results("shop/parent")
     assert (matches, name) == (True, "RunSkipped")
     assert message.startswith("shop/child was not started (concurrency, key 'one'): it would wait for itself"), message
+    (skip,) = await skips_of(Flow(hands.calls), FlowReads(hands.calls), "shop/child", 10)
+    (parent,) = await hands.states("shop/parent")
+    assert skip.why.startswith(f"it would have waited for itself for key 'one': run {parent}, or another"), skip
 
 
 @on("redis7")

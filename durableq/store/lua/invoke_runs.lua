@@ -29,7 +29,7 @@ for i = 1, ITEMS do
         local pool, holder
         if string.byte(extras) == 64 then pool, holder = waits_for_itself(id, fn, extras) end
         if pool then
-          note_skip(fn, now_text .. '-0', 'concurrency', pool, holder)
+          note_skip(fn, child, 'concurrency', pool, holder)
           outcome = 'concurrency ' .. pool .. ' ' .. holder
         else
           outcome = new_run(child, fn, given, extras, touched)
