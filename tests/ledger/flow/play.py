@@ -21,6 +21,7 @@ from tests.ledger.flow.gather import Skips, event_names, gather
 from tests.ledger.flow.judge import violations
 from tests.ledger.flow.names import APP_ID, OTHER_APP_ID
 from tests.ledger.flow.traffic import Traffic
+from tests.ledger.flow.watching import SlotWatch
 from tests.ledger.rest import leftovers, open_runs
 
 FLOW_APPS = ("tests.ledger.flow.programs:app", "tests.ledger.flow.other_programs:app")
@@ -39,6 +40,7 @@ class FlowPlay:
         self.sent = 0
         self.retried = 0
         self.skips = Skips(stage)
+        self.slots = SlotWatch(stage)
         self.deploys = Deploys(stage, FLOW_APPS, Random(chance.random()))
         self._traffic = Traffic(chance)
         self._client = stage.client()
@@ -91,6 +93,7 @@ class FlowPlay:
             found = await open_runs(await self.stage.calls(), APP_IDS)
             self._enough = found.get("queued", 0) + found.get("waiting", 0) >= self._open_most
             await self.skips.read()
+            await self.slots.look()
             self._looked_s = time.monotonic()
         return self._enough
 
@@ -99,6 +102,7 @@ class FlowPlay:
         changed_s, last = time.monotonic(), dict[str, int]()
         while found := await open_runs(await self.stage.calls(), APP_IDS):
             tend()
+            await self.slots.look()
             if found != last:
                 changed_s, last = time.monotonic(), found
             if time.monotonic() > changed_s + STILL_S:
@@ -112,7 +116,10 @@ class FlowPlay:
         facts, problems = await gather(self.stage, runs, self.skips, self.deploys.made, blows)
         for line in figures(facts):
             print(line)
-        return problems + violations(facts, event_names())
+        print(
+            f"slots               looked at {self.slots.looks} times; kept by what had ended for at most {self.slots.longest_s:.1f} s"
+        )
+        return problems + self.slots.problems() + violations(facts, event_names())
 
     async def clear(self) -> list[str]:
         """Delete what is finished. Returns what is left over."""
