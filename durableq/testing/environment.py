@@ -76,6 +76,7 @@ class TestEnv(Looks):
         Raises:
             ConfigError: It names no one function of this environment.
             EventError: The data cannot be taken.
+            RunSkipped: Flow control does not let it start.
         """
         return self._wait("invoke(…)", self._stage.invoke(self._full_id(function), data))
 
