@@ -116,9 +116,8 @@ class FlowPlay:
         facts, problems = await gather(self.stage, runs, self.skips, self.deploys.made, blows)
         for line in figures(facts):
             print(line)
-        print(
-            f"slots               looked at {self.slots.looks} times; kept by what had ended for at most {self.slots.longest_s:.1f} s"
-        )
+        longest = f"kept by what had ended for at most {self.slots.longest_s:.1f} s"
+        print(f"slots               looked at {self.slots.looks} times, {longest}")
         return problems + self.slots.problems() + violations(facts, event_names())
 
     async def clear(self) -> list[str]:
