@@ -44,7 +44,7 @@ class BulkOfClient:
         Args:
             runs: Which. Without a status completed, failed and cancelled ones.
             bulk_id: That of a rerun which did not come to its end, with the same filter: goes on with it. What it has
-                started already is not started twice, for as long as these new runs are kept.
+                started already is not started twice.
             on_progress: Called with how far it has come.
 
         Raises:

@@ -238,8 +238,9 @@ async def test_a_bulk_that_is_done_again_under_its_id_starts_nothing_twice(shop:
     assert counted(report) == {"met": 150, "done": 50, "already": 100}
     await env.run_until_idle()
     assert {times for n, times in shop.executed.items() if n.startswith("pays")} == {2}
-    another = await shop.client.bulk.rerun(failed)
-    assert counted(another) == {"met": 300, "done": 300}
+    newest = dq.RunFilter(status="failed", where="run.rerun_as == null")
+    assert counted(await shop.client.bulk.rerun(newest)) == {"met": 150, "done": 150}
+    assert counted(await shop.client.bulk.rerun(failed)) == {"met": 300, "done": 300}
 
 
 async def test_what_is_triggered_after_it_began_is_not_meant(shop: Shop, env: Env) -> None:

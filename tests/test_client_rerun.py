@@ -105,7 +105,8 @@ async def test_a_rerun_is_a_new_run_with_the_same_event(shop: Shop) -> None:
         assert second == first, "name, data, id, and the time at which it happened"
         view = await shop.app.client.runs.get(rerun.run_id)
         assert (view.rerun_of, view.status) == (source.run_id, "completed")
-        assert (await shop.app.client.runs.get(source.run_id)).rerun_of == ""
+        first_run = await shop.app.client.runs.get(source.run_id)
+        assert (first_run.rerun_of, first_run.rerun_as) == ("", rerun.run_id)
 
 
 async def test_a_rerun_from_a_step_keeps_what_was_recorded_before_it(shop: Shop) -> None:

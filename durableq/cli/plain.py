@@ -41,6 +41,7 @@ def listed_run(run: RunView) -> dict[str, Any]:
         "deaths": run.deaths,
         "parent": run.parent or None,
         "rerun_of": run.rerun_of or None,
+        "rerun_as": run.rerun_as or None,
         "held_up": held_up(run.held_up),
     }
 

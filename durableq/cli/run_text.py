@@ -33,6 +33,8 @@ def _head(run: RunView, now_ms: int, workers: int | None) -> Iterator[str]:
         yield _row("parent", f"run {run.parent}, which invoked it")
     if run.rerun_of:
         yield _row("rerun of", f"run {run.rerun_of}")
+    if run.rerun_as:
+        yield _row("rerun as", f"run {run.rerun_as}, the newest")
     if len(run.events) > 1:
         yield from _batch(run.events)
     elif run.event is not None:

@@ -28,9 +28,11 @@ RUN_FIELDS: Final = (
     "started_at_ms",
     "ended_at_ms",
     "parent",
+    "rerun_of",
+    "rerun_as",
     "error",
 )
-"""What `where` may read of a run. `error` has `name` and `message`, or is null."""
+"""What `where` may read of a run. `error` has `name` and `message`, or is null; `rerun_as` is null of what nobody did again."""
 
 FAILED: Final = frozenset({State.FAILED, State.CANCELLED})
 """Those that have an error."""
@@ -52,8 +54,9 @@ class RunFilter:
         until: Created then or before.
         error: Failed or cancelled with an error of this class or a subclass: the class, its name, or `module.Name`.
         where: An expression over `event`, the run's own (of a batch any of them), and `run`, which has id, function, app,
-            status, attempt, created_at_ms, started_at_ms, ended_at_ms, parent, error.name and error.message:
-            `"event.data.plan == 'pro' && run.error.message.contains('timed out')"`.
+            status, attempt, created_at_ms, started_at_ms, ended_at_ms, parent, rerun_of, rerun_as (the newest run that
+            does it again, null while none has), error.name and error.message:
+            `"event.data.plan == 'pro' && run.error.message.contains('timed out') && run.rerun_as == null"`.
 
     Raises:
         ConfigError: An option breaks a rule; the message names the option, the rule and the value.

@@ -187,8 +187,10 @@ class Bulk:
     async def _again(self, rows: Sequence[RunRow]) -> Counter[str] | None:
         """None: it was stopped while Redis had no room. What it had started of these is found to be there the next time."""
         new = {row.id: again_id(self._operation, self.report.bulk_id, row.id) for row in rows}
-        there = await bounded(self._rerunner.there(list(new.values())))
-        left = [row for row, known in zip(rows, there, strict=True) if not known]
+        # One that somebody has done again since then does not name ours any more.
+        doubtful = [new[row.id] for row in rows if row.rerun_as not in ("", new[row.id])]
+        there = dict(zip(doubtful, await bounded(self._rerunner.there(doubtful)), strict=True))
+        left = [row for row in rows if row.rerun_as != new[row.id] and not there.get(new[row.id])]
         came_to = Counter(already=len(rows) - len(left))
         for start in range(0, len(left), BATCH):
             ready = []

@@ -181,6 +181,8 @@ def _as_expressions_see_it(row: RunRow, failure: Failure | None) -> dict[str, An
         "started_at_ms": row.begun_at_ms or None,
         "ended_at_ms": row.ended_at_ms or None,
         "parent": row.parent or None,
+        "rerun_of": row.rerun_of or None,
+        "rerun_as": row.rerun_as or None,
         "error": None if failure is None else {"name": failure.name, "message": failure.message},
     }
 

@@ -97,6 +97,8 @@ class RunView:
     """The run of its function's on_failure, when one run was asked for; "" for none."""
     rerun_of: str = ""
     """The run whose work it does again; "" for none."""
+    rerun_as: str = ""
+    """The newest run that does its work again; "" for none. That may be gone by now."""
     held_up: HeldUp | None = None
     """Of a queued run: the limit at which it waits, or that its function is paused; None where nothing of the kind holds it."""
 
@@ -161,7 +163,7 @@ class FunctionView:
     """`wait` (what is triggered meanwhile is queued) or `skip` (it is left out); "" while it is not paused."""
     paused_at_ms: int = 0
     flow: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Its flow control by option, as it is declared: what the registry has of it (docs/inside.md)."""
+    """Its flow control by option, as it is declared: `concurrency` a list of limits, lengths in ms, keys as they are written."""
 
 
 CHILDREN_MAX: Final = 1000
@@ -221,6 +223,7 @@ def _view(row: RunRow, **more: Any) -> RunView:
         row.deaths,
         parent=row.parent,
         rerun_of=row.rerun_of,
+        rerun_as=row.rerun_as,
         **more,
     )
 

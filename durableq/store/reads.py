@@ -21,7 +21,7 @@ from durableq.words.ids import run_created_at_ms
 BEGINNING_BYTES = 2048
 """Of an input: more than the name and the id of an event take, 256 characters each."""
 
-_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u", "v")
+_FIELDS = ("s", "f", "c", "b", "e", "n", "a", "d", "x", "l", "q", "m", "u", "v", "r")
 
 
 class RunRow(NamedTuple):
@@ -45,6 +45,8 @@ class RunRow(NamedTuple):
     """The run that invoked it; "" for none."""
     rerun_of: str = ""
     """The run whose work it does again; "" for none."""
+    rerun_as: str = ""
+    """The newest run that does its work again; "" for none."""
 
 
 class RunDetails(NamedTuple):
@@ -259,7 +261,7 @@ def _indexes(function: str, states: set[State]) -> list[tuple[str, str]]:
 def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
     if fields[0] is None:
         return None
-    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size, parent, source = (
+    state, function, created, begun, ended, epoch, attempt, due, deaths, lease, results, size, parent, *again = (
         "" if value is None else value.decode() for value in fields
     )
     return RunRow(
@@ -277,7 +279,7 @@ def _row(run_id: str, fields: Sequence[Any]) -> RunRow | None:
         int(results or 0),
         int(size or 0),
         parent.partition(" ")[0],
-        source,
+        *again,
     )
 
 

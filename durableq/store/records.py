@@ -27,6 +27,7 @@ A run's hash (`r:<id>`), written by scripts only; numbers are decimal text:
     j  place and gates: what a claim needs, and the  route
        slots that it has meanwhile
     v  the run that it does again                    rerun
+    r  the newest run that does it again             rerun
 
 A memo (`s:<id>`, field: step key) is `number at_ms kind blob` of a wait, `0 at_ms kind+size filed+blob` of one that something
 from outside ends (kinds v, g, i), where `filed` says where it is filed, and `number at_ms kind+size note+blob` of what a

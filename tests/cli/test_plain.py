@@ -38,6 +38,7 @@ def test_a_run_has_these_fields() -> None:
         "deaths": 1,
         "parent": None,
         "rerun_of": None,
+        "rerun_as": None,
         "held_up": None,
         "event": {
             "name": "order/created",

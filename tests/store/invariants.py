@@ -20,7 +20,7 @@ from tests.store.stored import Stored, read_stored
 
 STATES = {state.value for state in State}
 FINALS = {state.value for state in FINAL}
-RUN_FIELDS = set("sfcbelnqadmtxopkuyjv")
+RUN_FIELDS = set("sfcbelnqadmtxopkuyjvr")
 OF_A_RUN = ("input", "steps", "history", "news", "output", "listens", "watchers")
 OF_A_LEASE = ("lease", "held", "inbox", "leaving")
 OF_AN_APP = ("functions", "deployments", "absent", "timeouts", "flow", "paused", "skipped")
@@ -28,7 +28,7 @@ OF_A_NAME = ("recent", "post")
 EXPIRES = ("seen", "answer", "answers", "once", "rate", "tat")
 OF_NO_WAIT = "dbf"
 """Timers of a run, not of a step: a delayed start or backoff, and by when to begin and to finish."""
-OF_FLOW = "TGDBX"
+OF_FLOW = "TGDBXS"
 """Timers of flow control: of a gate, a function, a debounce, a batch, a displaced run."""
 BELLS = ("event_bell", "timer_bell", "bell")
 

@@ -8,7 +8,7 @@ from durableq.model.flow import with_gates
 from durableq.store.reruns import Rerun, Reruns, last_before
 from durableq.store.runs import FinishWrite, StepWrite, WaitWrite
 from durableq.words.ids import run_id
-from tests.store.gates import deploy, states, triggered
+from tests.store.gates import deploy, finish, held_by, states, triggered
 from tests.store.shard import DELIVERIES, EVENT, Held, Shard
 
 NEW = run_id("7-1", "again", 0)
@@ -89,3 +89,15 @@ async def test_a_rerun_of_a_singleton_is_skipped_while_another_is_living(shard: 
     (other,) = await triggered(shard, "s=a/f:k")
     assert await rerun(shard, held.run, extras=with_gates("s=a/f:k", b"")) == f"SKIPPED singleton a/f:k {other}"
     assert await states(shard, [other, NEW]) == "q-"
+
+
+async def test_what_was_done_again_is_not_once_more_even_when_that_is_pruned(shard: Shard) -> None:
+    held = await worked(shard, "a")
+    assert await rerun(shard, held.run) == ""
+    assert (await shard.stored()).of("run", held.run)["r"] == NEW
+    (again,) = await held_by(shard)
+    await finish(shard, again)
+    await shard.upkeep.prune_runs(completed_ms=0, failed_ms=1 << 40, bytes_max=1 << 40, events_ms=1 << 40)
+    assert await states(shard, [held.run, NEW]) == "f-"
+    assert await rerun(shard, held.run) == ""
+    assert await states(shard, [NEW]) == "-"

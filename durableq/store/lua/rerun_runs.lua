@@ -8,7 +8,7 @@
 -- returns: per item '' (it is there), GONE (the source is not), NO_FUNCTION, or SKIPPED and why: reason, key, and the run it was left out for or -
 -- errors: QUEUE_FULL when Redis is nearly out of memory: nothing of the call was done
 -- given '' is the source's own. last: results with numbers up to this one are copied; they never change, whatever the source does meanwhile. Pending waits and retries are not.
--- The caller makes the ids, so sent twice creates nothing twice. A rerun has passed the first gates (decision 012): somebody asks for it.
+-- The caller makes the ids, so sent twice creates nothing twice; the source names the newest run that does it again, so not even when that is pruned. A rerun has passed the first gates (decision 012): somebody asks for it.
 local replies, touched = {}, {}
 if client ~= '' then keep_answers(client) end
 -- One by one: results may have 4 MB each, and must not be in Lua all at once.
@@ -26,10 +26,10 @@ local function copied(id, source, last)
 end
 for i = 1, ITEMS do
   local id, source, given, last, extras = item(i)
-  local v = redis.call('HMGET', run(source), 's', 'f', 'q')
+  local v = redis.call('HMGET', run(source), 's', 'f', 'q', 'r')
   local own = v[1] and given == '' and redis.call('GET', input(source))
   replies[i] = ''
-  if redis.call('EXISTS', input(id)) == 0 then
+  if v[4] ~= id and redis.call('EXISTS', input(id)) == 0 then
     local fn = v[2]
     if not fn or given == '' and not own then
       replies[i] = 'GONE'
@@ -39,6 +39,7 @@ for i = 1, ITEMS do
       local outcome = new_run(id, fn, own or given, extras, touched, 'held')
       if outcome == 'created' then
         redis.call('HSET', run(id), 'v', source)
+        redis.call('HSET', run(source), 'r', id)
         if last > 0 and v[3] then copied(id, source, math.min(last, tonumber(v[3] or 0))) end
         if client ~= '' then watch(id, client) end
         echo(id, 'i', nil)
