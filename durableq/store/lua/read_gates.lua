@@ -16,14 +16,16 @@ local function hopeful(gate)
     for _, name in ipairs(open) do
       for pool in string.gmatch(name, ' %a%d*=(%S+)') do hopes[pool] = true end
     end
-    -- New numbers: their timer walks through all gates.
+    -- New numbers: their timer walks through all gates. `S`: a slot of a shared pool was given back.
     local due = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 100)
     hopes.all = #open == OPEN or #due == 100
     for _, timer in ipairs(due) do
       if timer == 'G ' .. fn or string.sub(timer, 1, #fn + 3) == 'G ' .. fn .. ' ' then hopes.all = true end
+      local pool = string.match(timer, '^S (%S+) ')
+      if pool then hopes[pool] = true end
     end
   end
-  return hopes.all or hopes[gate]
+  return hopes.all or hopes[gate] or redis.call('ZSCORE', timers, 'S ' .. gate)
 end
 local function letter_of(name, lane_name)
   for letter, ordinal, pool in string.gmatch(lane_name, ' (%a)(%d*)=(%S+)') do
