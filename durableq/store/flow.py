@@ -24,14 +24,6 @@ class Skip(NamedTuple):
     other: str
 
 
-class Gate(NamedTuple):
-    """A gate at which lanes of a function are parked."""
-
-    name: str
-    held: int
-    lanes: int
-
-
 class Flow:
     """Flow control of one shard."""
 
@@ -78,16 +70,3 @@ class Flow:
             name, _, reason = field.decode().partition(" ")
             found[name, reason] = int(count)
         return found
-
-    async def blocked(self, function: str) -> list[Gate]:
-        """The gates that lanes of a function wait at, those with the most lanes first."""
-        key, read = self._calls.key, self._calls.read
-        found = []
-        for raw in await read("SMEMBERS", key("blocked", function)):
-            name = raw.decode()
-            held, lanes = (
-                await read("SCARD", key("slots", name)),
-                await read("ZCARD", key("parked", f"{name} {function}")),
-            )
-            found.append(Gate(name, held, lanes))
-        return sorted(found, key=lambda gate: (-gate.lanes, gate.name))
