@@ -163,7 +163,7 @@ class FunctionView:
     """`wait` (what is triggered meanwhile is queued) or `skip` (it is left out); "" while it is not paused."""
     paused_at_ms: int = 0
     flow: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Its flow control by option, as declared: `concurrency` is a list of limits, lengths are in ms, keys as they are written."""
+    """Its flow control by option, as declared: `concurrency` is a list of limits, lengths are in ms, keys expressions."""
 
 
 CHILDREN_MAX: Final = 1000

@@ -22,6 +22,7 @@ from tests.model.test_flow_options import KEYS, declare, declared
 
 keys = st.none() | st.sampled_from([*KEYS, "event.data", "event.data.x", "event.data.x / event.data.y", "event"])
 wide_keys = keys.filter(lambda key: key is not None)
+reading = keys.filter(lambda key: key != '"openai"')
 periods = st.integers(1, 86_400) | st.sampled_from(["1s", "1m30s", "24h", 1.5, timedelta(minutes=1)])
 limits = st.integers(1, 10_000)
 
@@ -48,14 +49,14 @@ plain = {
     "concurrency": concurrency(),
     "throttle": st.builds(lambda n, p, b, k: Throttle(n, period=p, burst=b, key=k), limits, periods, limits, keys),
     "rate_limit": st.builds(lambda n, p, k: RateLimit(n, period=p, key=k), limits, periods, keys),
-    "idempotency": wide_keys.filter(lambda key: key != '"openai"'),
+    "idempotency": reading.filter(lambda key: key is not None),
 }
 of_one = {
     "debounce": st.builds(lambda p, more, k: Debounce(p, timeout=p + more, key=k), st.integers(1, 3600), limits, keys),
     "singleton": st.sampled_from(["skip", "cancel"]) | st.builds(lambda k: Singleton("skip", key=k), keys),
     "priority": st.sampled_from(["event.data.x", "event.ts", "event.data.x == 1 ? 120 : 0", "event.data"]),
 }
-batched = {"batch": st.builds(lambda n, k, i: Batch(n, timeout=5, key=k, if_=i), st.integers(2, 10_000), keys, keys)}
+batched = {"batch": st.builds(lambda n, k, i: Batch(n, timeout=5, key=k, if_=i), st.integers(2, 10_000), keys, reading)}
 options = st.fixed_dictionaries({}, optional={**plain, **of_one}) | st.fixed_dictionaries(
     {}, optional={**plain, **batched}
 )
