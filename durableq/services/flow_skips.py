@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from durableq.model.event import read_head
@@ -26,30 +26,33 @@ _WHY: Final = {
 async def skips_of(flow: Flow, reads: FlowReads, function: str, limit: int) -> tuple[SkipView, ...]:
     """The newest skips of a function, with the names of those events that the stream still has."""
     found = await flow.skips(function, limit)
-    blobs = await reads.entries([skip.place for skip in found if NONE in skip.place])
-    return tuple(_view(function, skip, blobs.get(skip.place, b"")) for skip in found)
+    places = dict.fromkeys(place for skip in found for place in (skip.place, skip.other) if _is_place(place))
+    blobs = await reads.entries(list(places))
+    return tuple(_view(function, skip, blobs) for skip in found)
 
 
-def _view(function: str, skip: Skip, blob: bytes) -> SkipView:
+def _view(function: str, skip: Skip, blobs: Mapping[str, bytes]) -> SkipView:
     key = None if skip.key == NONE else gate_name(LETTERS.get(skip.reason, "l"), skip.key).key
-    name, event_id = _event(blob)
+    name, event_id = _event(blobs.get(skip.place, b""))
     other = "" if skip.other == NONE else skip.other
-    why = why_skipped(skip.reason, key, other, skip.place)
+    newer = _order(other) > _order(skip.place)
+    why = why_skipped(skip.reason, key, _event(blobs.get(other, b""))[1] or other, newer=newer)
     return SkipView(function, skip.at_ms, skip.reason, key, why, name, event_id, skip.place, other)
 
 
-def why_skipped(reason: str, key: str | None, other: str, place: str) -> str:
-    """One line: the reason, the key, and what it was left out for."""
+def why_skipped(reason: str, key: str | None, other: str, *, newer: bool) -> str:
+    """One line: the reason, the key, and what it was left out for; of a debounce also whether that had come later."""
     for_key = "" if key is None else f"for key {key!r}"
     # By its own time an older event does not replace a newer one that came before it.
-    replaced = (
-        f"event {other} replaced it"
-        if _order(other) > _order(place)
-        else f"event {other}, which is newer by its ts, stays"
-    )
+    replaced = f"event {other} replaced it" if newer else f"event {other}, which is newer by its ts, stays"
     text = _WHY.get(reason, reason)
     words = text.format(key=f"key {key!r}", for_key=for_key, other=other or "another", replaced=replaced)
     return words.strip()
+
+
+def _is_place(text: str) -> bool:
+    """Whether this is where an event stands in the stream: a run has an id."""
+    return text != NONE and NONE in text
 
 
 def _order(place: str) -> tuple[int, int]:

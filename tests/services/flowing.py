@@ -26,6 +26,8 @@ class Flowing:
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
         self.declared: dict[str, dict[str, Any]] = {}
+        self.events = 0
+        """How many were sent: their ids are o-1, o-2 and so on."""
 
     async def declare(self, **functions: Mapping[str, Any]) -> None:
         """A deployment with these functions besides those that there are."""
@@ -48,7 +50,9 @@ class Flowing:
             page = data[start : start + 100]
             entries = []
             for one in page:
-                entries += await self.shard.sent(blob=encode_event(Event("order/created", dict(one), id="o-1")))
+                self.events += 1
+                event = Event("order/created", dict(one), id=f"o-{self.events}")
+                entries += await self.shard.sent(blob=encode_event(event))
             backlog = await self.shard.events.unrouted(1)
             details = [gating.gates({"name": "order/created", "data": one, "ts": ts})[0] for one in page]
             ids = [run_id(entry, full_id, 0) for entry in entries]
