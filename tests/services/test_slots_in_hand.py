@@ -106,9 +106,17 @@ async def lingers(hands: Hands) -> None:
 
 
 async def given_up(hands: Hands) -> None:
-    """The same, and hands were compared once more."""
+    """The same, and hands were compared once more; its slots are with the lease."""
     await lingers(hands)
-    await hands.workers[0]._reconciler.compare()
+    await compared(hands)
+
+
+async def compared(hands: Hands) -> None:
+    """Hands are compared; the slots of one body that nobody waits for are with the leases after that."""
+    for worker in hands.workers:
+        await worker._reconciler.compare()
+    leaving = [await hands.calls.read("HLEN", hands.calls.key("leaving", worker._lease)) for worker in hands.workers]
+    assert sum(leaving) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,8 +228,7 @@ async def test_a_thread_past_its_timeout_keeps_the_slot_of_the_turn_that_ended_w
             await hands.until(lambda: not any(worker.hand.executing for worker in hands.workers), "it is suspended")
         else:
             await hands.ended("shop/hung", 1, states="f")
-        for worker in (first, other):
-            await worker._reconciler.compare()
+        await compared(hands)
         assert deaf.ledger.began == [run]
         assert {first.hand.room, other.hand.room} == {100}, "it keeps no place: its turn ended in order"
         deaf.let_all.set()
@@ -251,7 +258,7 @@ async def test_a_branch_that_swallows_its_cancellation_keeps_the_slot_of_its_fun
         await hands.send(GO, {}, {})
         run = await one_begins(hands, deaf)
         await hands.ended("shop/left", 1)
-        await hands.workers[0]._reconciler.compare()
+        await compared(hands)
         assert deaf.ledger.began == [run]
         deaf.let(run)
         await one_begins(hands, deaf, 2)
@@ -435,9 +442,45 @@ async def test_what_an_async_function_does_on_its_way_out_to_sleep_keeps_the_slo
     async with hands.turning():
         await hands.send(GO, {}, {})
         run = await one_begins_in(hands, ledger)
-        await hands.until(lambda: any(held._parted for worker in hands.workers for held in held_by(worker)), "suspended")
+        await hands.until(
+            lambda: any(held._parted for worker in hands.workers for held in held_by(worker)), "suspended"
+        )
         for worker in hands.workers:
             await worker._reconciler.compare()
+        assert ledger.began == [run]
+        go_on.set()
+        await hands.ended("shop/tidy", 2)
+    assert ledger.most[""] == 1
+    assert not await hands.calls.read("KEYS", hands.calls.key("slots", "*"))
+
+
+@on("fake", "redis7")
+@pytest.mark.parametrize("options", [{"singleton": "cancel"}, {"concurrency": Concurrency(1, hold="run")}], ids=str)
+async def test_a_run_that_is_cancelled_while_its_code_leaves_to_sleep_keeps_its_slot_until_it_has(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("durableq.engine.leaving.LEAVE_S", 5.0)
+    ledger, go_on = Overlaps(), asyncio.Event()
+    app = App("shop")
+
+    @app.function("tidy", triggers=[EventTrigger(GO)], **options)
+    async def tidy(ctx: Context) -> None:
+        with ledger.body(ctx.run_id):
+            try:
+                await ctx.step.sleep("nap", "1h" if len(ledger.began) == 1 else 0.01)
+            finally:
+                await go_on.wait()
+
+    await hands.begin(app)
+    async with hands.turning():
+        await hands.send(GO)
+        run = await one_begins_in(hands, ledger)
+        await hands.until(lambda: any(held._parted for held in held_by(hands.workers[0])), "it is suspended")
+        await hands.send(GO)
+        if "concurrency" in options:
+            await hands.cancel(run)
+        await hands.ended("shop/tidy", 1, states="x")
+        await hands.workers[0]._reconciler.compare()
         assert ledger.began == [run]
         go_on.set()
         await hands.ended("shop/tidy", 2)
