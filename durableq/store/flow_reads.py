@@ -13,13 +13,15 @@ from typing import Final, NamedTuple
 from durableq.store.calls import Calls
 from durableq.store.records import pairs
 
-PAGE: Final = 200
+PAGE: Final = 100
+"""Some 2 ms of Redis."""
 GATES_MAX: Final = 20_000
-"""Of one function: a hundred calls. What is beyond is counted, and not looked at."""
+"""Of one function: two hundred calls. What is beyond is counted, and not looked at."""
 IN_HAND_MAX: Final = 1_000
 """Runs of which is read what they hold, over all leases."""
 WAITING_MAX: Final = 200
 """The same of a function's waiting runs, which may keep slots until their end."""
+SHARERS_MAX: Final = 50
 
 
 class GateRow(NamedTuple):
@@ -141,8 +143,9 @@ class FlowReads:
         return [function for function, exists in zip(functions, there, strict=True) if exists]
 
     async def sharers(self, pool: str) -> list[str]:
-        """The functions that have lanes parked at a shared pool; not those of which one was opened that nobody has visited."""
-        return sorted(raw.decode() for raw in await self._calls.read("ZRANGE", self._calls.key("sharers", pool), 0, -1))
+        """Functions that have lanes parked at a shared pool, at most 50; not those of which one was opened just now."""
+        found = await self._calls.read("ZRANGE", self._calls.key("sharers", pool), 0, SHARERS_MAX - 1)
+        return sorted(raw.decode() for raw in found)
 
     async def holders(self, pool: str, limit: int) -> tuple[int, list[Holder]]:
         """How many runs have a slot of a pool, and some of them, those first that began first."""

@@ -59,7 +59,7 @@ async def test_the_worst_of_ten_thousand_keys_is_found_at_a_bounded_cost(flowing
     view = await limits_view(flowing.shard.calls, ["a/f"], 20)
     assert (view.keys[0].key, view.keys[0].parked) == (f"k{KEYS - 1}", 3)
     assert (len(view.keys), view.more, view.unseen, view.parked) == (20, KEYS - 20, 0, KEYS + 2)
-    assert counting.sent["read_gates"] <= KEYS // 100
+    assert counting.sent["read_gates"] <= KEYS // 80
     assert sum(counting.sent.values()) - counting.sent["read_gates"] < 150, counting.sent
     shown = await function_flow(flowing.shard.calls, "a/f", 10)
     assert (len(shown.limits.keys), shown.limits.more) == (10, KEYS - 10)
@@ -69,4 +69,4 @@ async def test_keys_beyond_the_bound_are_counted_and_not_looked_at(flowing: Flow
     await park(flowing, 1_000)
     gates = await FlowReads(flowing.shard.calls).gates("a/f", at_most=400)
     assert len(gates.rows) + gates.unseen == 1_000
-    assert 400 <= len(gates.rows) < 1_000
+    assert 300 <= len(gates.rows) < 1_000
