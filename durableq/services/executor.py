@@ -388,8 +388,7 @@ class RunInHand:
 
 def _leaves_late(function: Function[Any]) -> bool:
     """Whether its code is left when its turn has ended (engine/leaving.py), and keeps slots until then."""
-    limits = function.flow.concurrency
-    return bool(limits) and function.is_async and any(limit.hold == "turn" for limit in limits)
+    return bool(function.flow.concurrency or function.flow.singleton) and function.is_async
 
 
 def _looked_at(future: asyncio.Future[Any]) -> None:
