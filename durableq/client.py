@@ -231,7 +231,7 @@ class Client:
             limit: At most so many keys, 1 to 1,000; how many more there are is counted.
 
         Raises:
-            ConfigError: `limit` is out of range.
+            ConfigError: `limit` is out of range, or nothing of this app is registered; the message lists those that are there.
             FunctionNotFound: There is no such function in the namespace. The message has the nearest, if one is near.
             RedisUnavailable, StateLost: As for every read.
         """

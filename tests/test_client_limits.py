@@ -43,7 +43,9 @@ async def test_a_client_lists_keys_by_pressure_of_all_of_an_app_or_of_a_function
         assert sorted(summed((await client.limits()).keys)) == sorted(every)
         assert summed((await client.limits()).keys)[0] == every[0]
         assert summed((await client.limits(function="shop/mails")).keys) == [every[1]]
-        assert (await client.limits(app="other")).keys == ()
+        assert summed((await client.limits(app="shop")).keys)[0] == every[0]
+        with pytest.raises(ConfigError, match="no function of an app 'shpo' is registered.*: there are shop"):
+            await client.limits(app="shpo")
         first = await client.limits(limit=1)
         assert (summed(first.keys), first.more, first.parked) == (every[:1], 2, 2)
         with pytest.raises(FunctionNotFound, match="was 'shop/mails' meant"):

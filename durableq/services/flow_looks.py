@@ -31,6 +31,7 @@ from durableq.store.flow_reads import FlowReads, Standing
 from durableq.store.reads import Reads
 from durableq.store.registry import Registry
 from durableq.words import codec
+from durableq.words.errors import ConfigError
 
 _KIND: Final = {"D": "debounce", "B": "batch"}
 _REASONS: Final = {"t": THROTTLE, "z": "singleton"}
@@ -92,10 +93,14 @@ async def function_flow(calls: Calls, function: str, limit: int) -> FunctionFlow
 async def limits_of(calls: Calls, app: str, function: str, limit: int) -> LimitsView:
     """Keys of limits by pressure: of one function, by its full id; of one app; or, with "" for both, of the namespace.
 
-    Raises FunctionNotFound.
+    Raises FunctionNotFound, or ConfigError for an app of which nothing is registered.
     """
     declarations = (await Registry(calls).read())[1]
     known = sorted({*declarations, *await Reads(calls).functions_with_runs()})
+    apps = sorted({one.partition("/")[0] for one in known})
+    if app and app not in apps:
+        there = f"there are {', '.join(apps)}" if apps else "there is none"
+        raise ConfigError(f"no function of an app {app!r} is registered in namespace {calls.keys.namespace!r}: {there}")
     if function and function not in known:
         raise not_found(function, declarations, calls.keys.namespace)
     wanted = [one for one in known if function in ("", one) and app in ("", one.partition("/")[0])]

@@ -10,7 +10,7 @@ from durableq.services.views import run_view
 from durableq.store.flow import RESUME, SKIP, WAIT
 from durableq.store.invokes import NewRun
 from durableq.store.registry import Registry
-from durableq.words.errors import FunctionNotFound
+from durableq.words.errors import ConfigError, FunctionNotFound
 from durableq.words.ids import run_id
 from tests.servers import on
 from tests.services.flowing import PER_CUSTOMER, Flowing
@@ -90,7 +90,8 @@ async def test_limits_are_of_the_app_or_function_that_was_asked_for(flowing: Flo
     calls = flowing.shard.calls
     assert [key.key for key in (await limits_of(calls, "", "a/g", 10)).keys] == ["2"]
     assert sorted(key.key or "" for key in (await limits_of(calls, "a", "", 10)).keys) == ["1", "2"]
-    assert (await limits_of(calls, "other", "", 10)).keys == ()
+    with pytest.raises(ConfigError, match="no function of an app 'other' is registered in namespace 't': there are a"):
+        await limits_of(calls, "other", "", 10)
 
 
 async def test_a_debounced_event_is_shown_with_its_key_and_when_it_fires(flowing: Flowing) -> None:
