@@ -471,6 +471,10 @@ async def test_a_run_that_is_cancelled_while_its_code_leaves_to_sleep_keeps_its_
             finally:
                 await go_on.wait()
 
+    @app.function("probe", triggers=[EventTrigger("probe")])
+    async def probe(ctx: Context) -> None:
+        """Ends when whoever might have begun before has had the time."""
+
     await hands.begin(app)
     async with hands.turning():
         await hands.send(GO)
@@ -481,6 +485,8 @@ async def test_a_run_that_is_cancelled_while_its_code_leaves_to_sleep_keeps_its_
             await hands.cancel(run)
         await hands.ended("shop/tidy", 1, states="x")
         await hands.workers[0]._reconciler.compare()
+        await hands.send("probe")
+        await hands.ended("shop/probe")
         assert ledger.began == [run]
         go_on.set()
         await hands.ended("shop/tidy", 2)
