@@ -44,7 +44,7 @@ async def test_a_client_lists_keys_by_pressure_of_all_of_an_app_or_of_a_function
         assert summed((await client.limits()).keys)[0] == every[0]
         assert summed((await client.limits(function="shop/mails")).keys) == [every[1]]
         assert summed((await client.limits(app="shop")).keys)[0] == every[0]
-        with pytest.raises(ConfigError, match="no function of an app 'shpo' is registered.*: there are shop"):
+        with pytest.raises(ConfigError, match=r"no function of an app 'shpo' is registered.*: there are shop"):
             await client.limits(app="shpo")
         first = await client.limits(limit=1)
         assert (summed(first.keys), first.more, first.parked) == (every[:1], 2, 2)
