@@ -151,6 +151,7 @@ async def test_a_filter_means_these_runs(shop: Shop, env: Env, given: Any, expec
             {"where": "event.n > 1"},
             r"an event has no field 'n' here.*did you mean event\.data\.n\?\n  event\.n > 1\n +\^",
         ),
+        ({"where": "event.data.n > 1 && event.n > 1"}, r"\n  event\.data\.n > 1 && event\.n > 1\n {28}\^"),
         ({"where": "run.state == 'x'"}, r"a run has no field 'state' here.*did you mean run\.status\?"),
         ({"where": "async.data.n"}, "async"),
         ({"where": 7}, "where must be an expression in a string, not int"),

@@ -163,7 +163,7 @@ def _named(
     done = _Done(again, verb, as_json)
     place = find(redis_url, namespace, or_dev=True)
     try:
-        ask(place, lambda client: done.start(client, runs))
+        ask(place, lambda client: done.start(client, runs), None)
         if wait:
             ask(place, done.wait, None)
     except (EventError, LimitExceeded) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -138,11 +139,12 @@ def compiled_where(source: object) -> Expression:
         if len(path) > 1 and path[1] not in known:
             near = get_close_matches(path[1], known, 1, 0.6)
             meant = near[0] if near else f"data.{path[1]}" if path[0] == "event" else known[0]
+            found = re.search(rf"\b{path[0]}\s*(?:\.\s*`?|\[\s*['\"])({re.escape(path[1])})", source)
             raise ExpressionError(
                 f"{'an event' if path[0] == 'event' else 'a run'} has no field {path[1]!r} here, only {', '.join(known)}; "
                 f"did you mean {path[0]}.{meant}?",
                 source,
-                max(0, source.find(path[1])),
+                found.start(1) if found else 0,
             )
     return expression
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -15,7 +15,7 @@ from durableq.store.reads import RunRow
 from durableq.words import codec
 from durableq.words.ids import run_created_at_ms
 from tests.servers import Server
-from tests.store.gates import deploy, triggered
+from tests.store.gates import deploy, fire, triggered
 from tests.store.shard import Shard
 
 
@@ -70,13 +70,9 @@ async def test_more_runs_than_a_page_come_in_hundreds_the_oldest_first(shard: Sh
 class Between(Picking):
     """Something happens after the first page was read."""
 
-    def __init__(self, shard: Shard, states: set[State]) -> None:
+    def __init__(self, shard: Shard, states: set[State], act: Callable[[], Awaitable[object]]) -> None:
         super().__init__(shard.calls, RunFilter(), states, shard.now_ms)
-        self.acts = [self.claim]
-        self._shard = shard
-
-    async def claim(self) -> None:
-        await self._shard.claim("L1", 3)
+        self.acts = [act]
 
     async def _picked(self, ids: list[str], functions: list[str]) -> list[RunRow]:  # type: ignore[override]
         found = await super()._picked(ids, functions)
@@ -90,9 +86,24 @@ async def test_what_moves_on_meanwhile_is_met_and_met_once(shard: Shard, monkeyp
     await deploy(shard)
     await shard.lease("L1", "a/f", "a/g")
     runs = await triggered(shard, *[""] * 7)
-    picking = Between(shard, {State.QUEUED, State.RUNNING, State.WAITING})
+    picking = Between(shard, {State.QUEUED, State.RUNNING, State.WAITING}, lambda: shard.claim("L1", 3))
     met = [row.id async for hundred in picking.hundreds() for row in hundred]
     assert sorted(met) == sorted(runs)
+
+
+async def test_what_goes_back_to_where_this_has_been_is_met_all_the_same(shard: Shard) -> None:
+    await deploy(shard)
+    asleep = await shard.waiting(due_in_ms=1000)
+    queued = await shard.queued()
+
+    async def wake() -> None:
+        shard.advance(1000)
+        assert await fire(shard) == 1
+
+    picking = Between(shard, {State.QUEUED, State.WAITING}, wake)
+    met = [row.id async for hundred in picking.hundreds() for row in hundred]
+    assert sorted(met) == sorted([asleep.run, queued])
+    assert picking.acts == []
 
 
 async def test_what_was_created_after_it_began_is_not_meant(shard: Shard) -> None:
