@@ -49,7 +49,9 @@ def test_names_that_nobody_may_send_under_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "error"), [(7, EventError), ({"n": object()}, EventError), ({"n": "x" * 600_000}, LimitExceeded)], ids=str
+    ("data", "error"),
+    [(7, EventError), ({"n": object()}, EventError), ({"n": "x" * 600_000}, LimitExceeded)],
+    ids=["a number", "an object", "too large"],
 )
 def test_data_that_no_event_may_have_are_refused(data: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=f"^rerun of {SOURCE}: "):
