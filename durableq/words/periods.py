@@ -28,7 +28,9 @@ def to_ms(what: str, value: Duration, *, minimum_ms: int = 0, maximum_ms: int = 
         raise ConfigError(f"{what} must be finite, not {shown(value)}")
     rounded = math.ceil(length_ms - 1e-6)
     if rounded < minimum_ms or rounded > maximum_ms:
-        raise ConfigError(f"{what} must be {_range(minimum_ms, maximum_ms)}, not {shown(value)}")
+        # Who comes from Inngest writes milliseconds.
+        unit = " seconds" if rounded > maximum_ms and isinstance(value, (int, float)) else ""
+        raise ConfigError(f"{what} must be {_range(minimum_ms, maximum_ms)}, not {shown(value)}{unit}")
     return rounded
 
 

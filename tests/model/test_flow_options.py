@@ -102,6 +102,7 @@ KEYED: dict[str, Callable[[Any], dict[str, Any]]] = {
         (lambda: RateLimit("5", period="1h"), "RateLimit limit must be a whole number"),
         (lambda: RateLimit(False, period="1h"), "not bool: False"),
         (lambda: RateLimit(5, period="25h"), f"RateLimit period must be {DAY}, not '25h'"),
+        (lambda: RateLimit(5, period=3_600_000), f"RateLimit period must be {DAY}, not 3600000 seconds"),
         (lambda: RateLimit(5, period=0.5), f"RateLimit period must be {DAY}, not 0.5"),
         (lambda: Debounce(0), f"Debounce period must be {WEEK}, not 0"),
         (lambda: Debounce("8d"), f"Debounce period must be {WEEK}, not '8d'"),
