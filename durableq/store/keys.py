@@ -102,7 +102,7 @@ KEYS: Final = (
     Key("lanes", "lanes:", "function", "zset", "its open lanes, by when they were last served"),
     Key("parked", "parked:", "gate", "zset", "lanes of one function that wait at a shut gate"),
     Key("blocked", "blocked:", "function", "set", "gates at which its lanes are parked"),
-    Key("sharers", "sharers:", "pool", "set", "functions with lanes parked at a pool that several share"),
+    Key("sharers", "sharers:", "pool", "zset", "functions with lanes parked at a shared pool, of which none was opened"),
     Key("slots", "slots:", "pool", "set", "runs that have a slot of the pool"),
     Key("leaving", "leaving:", "lease", "hash", "lease: slots of runs cancelled in hand, until their bodies end"),
     Key("tat", "tat:", "key", "string", "expires: a minute after the throttle is idle"),

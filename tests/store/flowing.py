@@ -76,8 +76,8 @@ def _lanes_are_listed(stored: Stored) -> Iterator[str]:
         pool, function = gate.split(" ")
         if pool not in stored.of("blocked", function):
             yield f"26 {function} has lanes at {pool}, which is not among its blocked gates"
-        if pool.startswith("+") and function not in stored.of("sharers", pool):
-            yield f"26 {function} has lanes at {pool}, and is not among its sharers"
+        if pool.startswith("+") and function not in stored.of("sharers", pool) and not _opened(stored, pool, function):
+            yield f"26 {function} has lanes at {pool}, is not among its sharers, and none was opened"
         for lane in lanes:
             parked[lane].add(pool)
     for function, pools in stored.family("blocked"):
@@ -107,6 +107,11 @@ def _lanes_are_listed(stored: Stored) -> Iterator[str]:
             yield f"27 {function} has open lanes and is not in work"
 
 
+def _opened(stored: Stored, pool: str, function: str) -> bool:
+    """Whether an open lane of a function has this gate."""
+    return any(pool == name for lane in stored.of("lanes", function) for _, _, name in GATE.findall(lane))
+
+
 def _parked_lanes_will_be_opened(stored: Stored) -> Iterator[str]:
     timers = stored.of("timers")
     for gate, lanes in stored.family("parked"):
@@ -114,8 +119,9 @@ def _parked_lanes_will_be_opened(stored: Stored) -> Iterator[str]:
         kinds = {(kind, ordinal) for lane in lanes for kind, ordinal, name in GATE.findall(lane) if name == pool}
         if not kinds:
             yield f"26 {sorted(lanes)} are parked at {pool}, which is none of their gates"
-        opened = any(pool == name for lane in stored.of("lanes", function) for _, _, name in GATE.findall(lane))
-        if opened or any(timer.startswith(f"G {function}") for timer in timers):
+        if _opened(stored, pool, function) or any(re.match(rf"G {function}( |$)", timer) for timer in timers):
+            continue
+        if any(re.match(rf"S {re.escape(pool)}( |$)", timer) for timer in timers):
             continue
         for kind, ordinal in kinds:
             if kind == "t":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -239,7 +241,9 @@ async def test_a_raised_limit_opens_what_is_parked(shard: Shard) -> None:
     assert await states(shard, runs) == "r" * 10
 
 
-async def test_a_limit_is_found_by_its_own_ordinal_and_one_that_is_not_declared_any_more_by_its_kind(shard: Shard) -> None:
+async def test_a_limit_is_found_by_its_own_ordinal_and_one_that_is_not_declared_any_more_by_its_kind(
+    shard: Shard,
+) -> None:
     """151, 152: what is queued keeps its gates, whatever limits come and go."""
     await deploy(shard, f=" 2000001=1 2=1 ")
     await triggered(shard, *["c2000001=p"] * 3, *["c2000007=q"] * 3, *["c4000001=o"] * 3)
@@ -330,3 +334,109 @@ async def test_ten_thousand_blocked_lanes_cost_a_claim_nothing(shard: Shard) -> 
         await finish(shard, held)
         assert len((await shard.stored()).of("lanes", "a/f")) == 1
         (held,) = await held_by(shard)
+
+
+SHARED = 50
+
+
+async def sharing(shard: Shard, count: int, *, limit: int = 1, runs: int = 1, alive: int | None = None) -> list[str]:
+    """Functions that share a pool, each with queued runs; a lease has those that are alive. Returns their ids."""
+    names = [f"f{number:02}" for number in range(count)]
+    await shard.registry.register_app("a", "shared", dict.fromkeys(names, b""), dict.fromkeys(names, f" 0={limit} "))
+    functions = [f"a/{name}" for name in names]
+    await shard.lease("L1", *functions[:alive])
+    for function in functions:
+        await triggered(shard, *["c0=+n:x"] * runs, function=function)
+    return functions
+
+
+async def opened(shard: Shard, functions: Sequence[str]) -> int:
+    return sum(await asyncio.gather(*(shard.command("ZCARD", shard.key("lanes", function)) for function in functions)))
+
+
+async def test_a_freed_slot_of_a_shared_pool_opens_a_few_functions_however_many_wait(shard: Shard) -> None:
+    functions = await sharing(shard, SHARED)
+    places = {run: int(v["j"].partition(" ")[0]) for run, v in (await shard.stored()).family("run")}
+    order: list[str] = []
+    while len(order) < SHARED:
+        mine = (await shard.claim("L1", 1)).runs
+        while not mine:
+            assert await opened(shard, functions) or await fire(shard), "something is parked, and nothing will open it"
+            mine = (await shard.claim("L1", 1)).runs
+        # Until it was claimed, others were looked at, and parked.
+        while await opened(shard, functions):
+            assert (await shard.claim("L1", 10)).runs == []
+        order.append(mine[0].id)
+        await finish(shard, Held("L1", mine[0].id, mine[0].epoch))
+        assert await opened(shard, functions) <= 2
+    assert sorted(order) == sorted(places)
+    passed_over = [sum(places[other] > places[run] for other in order[: order.index(run)]) for run in order]
+    assert max(passed_over) <= 1, "the oldest first, but for those that are opened together"
+
+
+async def test_who_is_opened_and_finds_the_slot_taken_keeps_its_turn(shard: Shard) -> None:
+    """At a shared pool that is not the narrowest lanes take turns; the second of two that are opened is next."""
+    names = {"f": " 0=1 1=9 ", "g": " 0=1 1=9 ", "h": " 0=1 1=9 "}
+    await shard.registry.register_app("a", "r", dict.fromkeys(names, b""), names)
+    functions = [f"a/{name}" for name in names]
+    await shard.lease("L1", *functions)
+    for function in functions:
+        await triggered(shard, *["c0=+n:x c1=k"] * 4, function=function)
+    order = []
+    for _ in range(9):
+        mine = (await shard.claim("L1", 1)).runs
+        while await opened(shard, functions):
+            assert not (await shard.claim("L1", 10)).runs
+        order.append(mine[0].function)
+        shard.advance(1)
+        await finish(shard, Held("L1", mine[0].id, mine[0].epoch))
+    assert all(order[:6].count(function) == 2 for function in functions), order
+
+
+async def test_of_many_functions_those_that_nobody_executes_take_a_tenth_of_a_second_once(shard: Shard) -> None:
+    """80, with more of them than a freed slot opens."""
+    (first, *_) = await sharing(shard, 1, runs=6)
+    (held,) = await held_by(shard)
+    for number in range(1, 20):
+        await triggered(shard, "c0=+n:x", function=f"a/f{number:02}")
+    functions = [f"a/f{number:02}" for number in range(20)]
+    numbers = {function.removeprefix("a/"): " 0=1 " for function in functions}
+    await shard.registry.register_app("a", "more", dict.fromkeys(numbers, b""), numbers)
+    await shard.lease("others", *functions[1:])
+    assert await held_by(shard, "others") == []
+    assert await held_by(shard) == []
+    await shard.crash("others")
+    await finish(shard, held)
+    waited_ms = 0
+    for _ in range(5):
+        mine = await held_by(shard)
+        while not mine:
+            shard.advance(10)
+            waited_ms += 10
+            await fire(shard)
+            mine = await held_by(shard)
+        await finish(shard, *mine)
+    assert waited_ms <= 100, "then they are open, and nobody waits for them any more"
+    assert first == functions[0]
+
+
+async def test_functions_that_share_a_pool_wait_each_for_its_own_number(shard: Shard) -> None:
+    """What is freed may be room for one that was not among the first to be opened."""
+    names = {f"f{number}": " 0=1 " for number in range(5)} | {"f5": " 0=3 "}
+    await shard.registry.register_app("a", "r", dict.fromkeys(names, b""), names)
+    await shard.lease("L1", *(f"a/{name}" for name in names))
+    await triggered(shard, *["c0=+n:x"] * 3, function="a/f5")
+    held = await held_by(shard)
+    assert len(held) == 3
+    for number in range(5):
+        await triggered(shard, "c0=+n:x", function=f"a/f{number}")
+    (last,) = await triggered(shard, "c0=+n:x", function="a/f5")
+    while await opened(shard, [f"a/{name}" for name in names]):
+        assert await held_by(shard) == []
+    await finish(shard, held[0])
+    mine: list[Held] = []
+    for _ in range(30):
+        mine += await held_by(shard)
+        shard.advance(10)
+        await fire(shard)
+    assert ids(mine) == [last], "two have slots: room for one more of three, and for none of one"

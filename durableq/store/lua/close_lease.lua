@@ -1,6 +1,6 @@
 -- close_lease: end the lease of a child that died or left, and hand back what it has, at most `limit` runs a call.
 -- transition: RUNNING -> QUEUED, RUNNING -> FAILED, FAILED -> ABSENT, RUNNING -> RUNNING, WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED
--- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers, events, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), waiting(function), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease)
+-- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers, events, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), waiting(function), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), timer_bell
 -- include: free_runs
 -- args: lease_id:str, crashed:int, reason:str, limit:int, keep_failed:int
 -- returns: server time in ms, runs freed, 1 if runs remain: call again

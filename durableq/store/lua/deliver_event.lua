@@ -1,6 +1,6 @@
 -- deliver_event: give an event to waits that it answers, and cancel the runs whose listeners it fits.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING, QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), post(event), posts, signals, run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease)
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), post(event), posts, signals, run(id), input(id), steps(id), history(id), news(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), timer_bell
 -- include: look_at, wait_of, end_wait, cancel_run, list_ended, offer, later, take_back
 -- args: event_name:str, entry:str, last:int, keep_failed:int
 -- items: bucket:str, ticket:int

@@ -1,6 +1,6 @@
 -- finish_runs: the function returned, or failed for good.
 -- transition: RUNNING -> COMPLETED, RUNNING -> FAILED, COMPLETED -> ABSENT, FAILED -> ABSENT, RUNNING -> RUNNING, WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), input(id), steps(id), history(id), news(id), output(id), done(list), kept, void, timers, events, event_bell, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), bell(app), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key)
+-- keys: meta, leases, lease(lease), held(lease), run(id), input(id), steps(id), history(id), news(id), output(id), done(list), kept, void, timers, events, event_bell, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), bell(app), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), timer_bell
 -- include: alive, holds, end_run, list_ended, end_alone, offer
 -- rarely: end_hold, let_go
 -- args: lease_id:str, keep_completed:int, keep_failed:int

@@ -1,5 +1,5 @@
 -- free_slots: the bodies of runs that were cancelled in hand have ended: what they held returns.
--- keys: meta, leases, leaving(lease), run(id), slots(pool), parked(gate), blocked(function), sharers(pool), lane(lane), lanes(function), work(app), bell(app)
+-- keys: meta, leases, leaving(lease), run(id), slots(pool), parked(gate), blocked(function), sharers(pool), lane(lane), lanes(function), work(app), bell(app), timers, timer_bell
 -- include: alive, free_leaving, let_go, offer
 -- args: lease_id:str
 -- items: id:str

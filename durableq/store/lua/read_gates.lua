@@ -58,6 +58,8 @@ for _, name in ipairs(page[2]) do
     end
     local doubtful
     if letter == 't' then doubtful = timer == '' else doubtful = number == '' or taken < tonumber(number) end
+    -- A shared pool may have been freed a moment ago: its timer opens what was not opened at once.
+    if doubtful and redis.call('ZSCORE', timers, 'S ' .. name) then doubtful = false end
     found[#found + 1] = {name, letter, ordinal, redis.call('ZCARD', at), runs, #some, oldest or 0, first, taken, number, stands, timer, (not doubtful or hopeful(name)) and 1 or 0}
   end
 end

@@ -1,6 +1,6 @@
 -- release_runs: give runs back unworked, at the place in their queue where they were.
 -- transition: RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool)
+-- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), timers, timer_bell
 -- include: alive, holds, queue_run, offer, end_alone
 -- rarely: end_hold, let_go
 -- args: lease_id:str

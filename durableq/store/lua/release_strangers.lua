@@ -1,6 +1,6 @@
 -- release_strangers: give back what the lease holds in Redis but its child does not know of, since a reply was lost.
 -- transition: RUNNING -> QUEUED
--- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), leaving(lease)
+-- keys: meta, leases, lease(lease), held(lease), run(id), news(id), ready(function), suspects(app), work(app), bell(app), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), leaving(lease), timers, timer_bell
 -- include: alive, queue_run, offer
 -- rarely: end_hold, free_leaving, let_go
 -- args: lease_id:str, limit:int, number:int

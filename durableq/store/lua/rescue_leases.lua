@@ -1,6 +1,6 @@
 -- rescue_leases: make the runs of leases that ran out unrenewed ready again, at most `limit` runs a call.
 -- transition: RUNNING -> QUEUED, RUNNING -> FAILED, FAILED -> ABSENT, RUNNING -> RUNNING, WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED
--- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers, events, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), waiting(function), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease)
+-- keys: meta, leases, dead, lease(lease), held(lease), inbox(lease), run(id), input(id), steps(id), history(id), news(id), output(id), ready(function), suspects(app), work(app), bell(app), done(list), kept, void, event_bell, timers, events, idle, heard(event), waits(bucket), signals, watchers(id), answer(id), answers(client), waiting(function), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), timer_bell
 -- include: free_runs, beat
 -- args: lease_ms:int, limit:int, keep_failed:int
 -- returns: server time in ms, leases declared dead, runs freed, ms until the next round is due, 1 if timers are to be swept

@@ -1,6 +1,6 @@
 -- sweep_ended: take away at most `limit` of the things that hang on final runs, awaited children, which are cancelled, among them.
 -- transition: QUEUED -> CANCELLED, RUNNING -> CANCELLED, WAITING -> CANCELLED, CANCELLED -> ABSENT
--- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, run(id), input(id), steps(id), history(id), news(id), output(id), listens(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease)
+-- keys: meta, events, event_bell, idle, heard(event), waits(bucket), signals, run(id), input(id), steps(id), history(id), news(id), output(id), listens(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), lease(lease), held(lease), inbox(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), leaving(lease), timer_bell
 -- include: look_at, wait_of, void_wait, take_back, list_ended, offer
 -- args: limit:int, page:int, keep_failed:int
 -- returns: things removed, 1 if there are more

@@ -1,5 +1,5 @@
 -- cancel_run(id, v, why, ended, touched): a living run ends as cancelled, wherever it is. Returns the change of the bytes kept.
--- keys: meta, run(id), input(id), output(id), steps(id), history(id), news(id), void, held(lease), lease(lease), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell, leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key)
+-- keys: meta, run(id), input(id), output(id), steps(id), history(id), news(id), void, held(lease), lease(lease), inbox(lease), waiting(function), ready(function), suspects(app), timers, heard(event), idle, waits(bucket), signals, watchers(id), answer(id), answers(client), events, event_bell, leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), timer_bell
 -- include: app_of, end_alone, end_run
 -- rarely: leave_lane, end_hold, let_go
 -- v is look_at(id). The inbox only brings it to the holder sooner: its next write is STALE in any case.

@@ -1,6 +1,6 @@
 -- fire_flow(kind, id, key, touched, cancel): perform the effect of a due timer of flow control.
 -- keys: meta, run(id), input(id), timers, waiting(function), listens(id), heard(event), names, echoes, idle, waits(bucket), ready(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function), slots(pool), tat(key), parked(gate), blocked(function), sharers(pool)
--- include: admit_run, close_batch, room_of, numbers_of, unpark
+-- include: admit_run, close_batch, gates_of, room_of, numbers_of, unpark
 -- cancel(run, why) ends a run that is living. The caller has taken the timer away.
 local function fire_flow(kind, id, key, touched, cancel)
   if kind == 'X' then
@@ -18,6 +18,23 @@ local function fire_flow(kind, id, key, touched, cancel)
     local reply = redis.call('SSCAN', blocked(id), key == '' and '0' or key, 'COUNT', 100)
     for _, pool in ipairs(reply[2]) do unpark(pool, id, 1, touched) end
     if reply[1] ~= '0' then redis.call('ZADD', timers, now, 'G ' .. id .. ' ' .. reply[1]) end
+  elseif kind == 'S' then
+    -- A slot of a shared pool was freed, and those that were opened for it may be of functions that nobody executes: open every function that has room now, of a hundred a call.
+    local passed = tonumber(key) or 0
+    local some = redis.call('ZRANGE', sharers(id), passed, passed + 99)
+    for _, fn in ipairs(some) do
+      passed = passed + 1
+      local head = redis.call('ZRANGE', parked(id .. ' ' .. fn), 0, 0)[1]
+      for _, gate in ipairs(gates_of(head and string.sub(head, #fn + 1) or '')) do
+        if gate[3] == id and room_of(gate, numbers_of(fn)) > 0 then
+          redis.call('ZREM', sharers(id), fn)
+          unpark(id, fn, 1, touched)
+          passed = passed - 1
+          break
+        end
+      end
+    end
+    if #some == 100 then redis.call('ZADD', timers, now, 'S ' .. id .. ' ' .. passed) end
   elseif kind == 'B' then
     local closed = close_batch(id)
     if closed then admit_run(closed, closed.detail, touched, 'held') end

@@ -1,5 +1,5 @@
 -- free_runs(lease_id, limit, keep_failed): take up to `limit` runs from a dead lease and make them ready, or fail them.
--- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id), events, event_bell, idle, heard(event), waits(bucket), signals, input(id), steps(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key)
+-- keys: run(id), held(lease), lease(lease), dead, inbox(lease), news(id), meta, history(id), events, event_bell, idle, heard(event), waits(bucket), signals, input(id), steps(id), output(id), watchers(id), answer(id), answers(client), ready(function), work(app), suspects(app), waiting(function), done(list), kept, void, timers, bell(app), leaving(lease), lane(lane), lanes(function), gated(function), slots(pool), parked(gate), blocked(function), sharers(pool), lock(key), timer_bell
 -- include: queue_run, end_run, list_ended, offer, remember
 -- rarely: end_hold, free_leaving, let_go
 -- The lease's hash says how it died (`crashed`, `reason`), which run it had to itself (`alone`) and at which step
