@@ -292,6 +292,15 @@ def test_gates_stand_in_front_of_what_else_a_run_is_created_with() -> None:
     assert made == with_gates("t=shop/f:t:", b"")
 
 
+def test_limits_without_keys_are_worked_out_once_and_look_at_no_event() -> None:
+    gating = gating_of(FN, {"throttle": {"key": None}, "rate_limit": {"key": None}, "singleton": {"key": None}})
+    assert gating is not None
+    unread: Any = object()  # would raise where anything is read of it
+    first, _ = gating.gates(unread)
+    assert gating.gates(unread)[0] is first
+    assert gating.gates(unread, direct=True)[0] == first
+
+
 def test_one_fault_for_each_option_however_many_keys_it_has() -> None:
     declared = {
         "concurrency": [
