@@ -1,4 +1,4 @@
-"""A small shop, as an example of an app: read orders.py first, then signups.py and reports.py.
+"""A small shop, as an example of an app: read orders.py first, then signups.py, reports.py and catalogue.py.
 
 durableq dev workers.shop:app
 durableq send order/created --data '{"order_id": "7", "card": "visa", "items": [{"sku": "tea", "count": 2}]}'

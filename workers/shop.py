@@ -1,6 +1,6 @@
 """What a worker loads: `durableq worker workers.shop:app`. Importing these modules declares the app's functions."""
 
-from workers import orders, reports, signups
+from workers import catalogue, orders, reports, signups
 from workers.app import app
 
-__all__ = ["app", "orders", "reports", "signups"]
+__all__ = ["app", "catalogue", "orders", "reports", "signups"]

@@ -9,6 +9,9 @@ from workers.shop import app
 
 def test_the_app_has_its_functions_however_many_modules_hold_them() -> None:
     assert sorted(app.functions) == [
+        "ask-price",
+        "count-views",
+        "index-product",
         "invite-team",
         "make-invoice",
         "process-order",
