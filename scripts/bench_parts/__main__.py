@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.bench_parts import enqueue, idle, latency, memory, nothing, steps, waits, wakeups
+from scripts.bench_parts import enqueue, flow, idle, latency, memory, nothing, steps, waits, wakeups
 from scripts.bench_parts.figures import Figure, Summary, summaries
 from scripts.bench_parts.processes import BenchError, Server
 from scripts.bench_parts.setting import Setting
@@ -27,6 +27,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Setting], Awaitable[list[list[Figure]]]]
     "memory": memory.measure,
     "wakeups": wakeups.measure,
     "waits": waits.measure,
+    "flow": flow.measure,
     "idle": idle.measure,
 }
 

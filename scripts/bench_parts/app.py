@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -67,6 +68,41 @@ async def sleeper(ctx: dq.Context) -> None:
 async def waiter(ctx: dq.Context) -> None:
     """Never executed either: the driver begins its waits."""
     await ctx.step.sleep("nap", "1h")
+
+
+MANY = 1_000_000
+"""A limit that lets everything through."""
+
+_CONCURRENCY = dq.Concurrency(MANY)
+_THROTTLE = dq.Throttle(MANY, period="1s", burst=MANY)
+for name, options in {
+    "flow-none": {},
+    "flow-concurrency": {"concurrency": _CONCURRENCY},
+    "flow-throttle": {"concurrency": _CONCURRENCY, "throttle": _THROTTLE},
+    "flow-all": {"concurrency": _CONCURRENCY, "throttle": _THROTTLE, "idempotency": "event.data.order"},
+    "flow-keyed": {
+        "concurrency": dq.Concurrency(MANY, key="event.data.user"),
+        "throttle": dq.Throttle(MANY, period="1s", burst=MANY, key="event.data.user"),
+        "idempotency": "event.data.order",
+    },
+    "flow-narrow": {"concurrency": dq.Concurrency(1, key="event.data.key")},
+}.items():
+    app.function(name, triggers=[dq.EventTrigger(f"bench/{name}")], **options)(_nothing)
+
+
+@app.function(
+    "flow-tenant",
+    triggers=[dq.EventTrigger("bench/flow-tenant")],
+    concurrency=dq.Concurrency(50, key="event.data.tenant"),
+)
+async def flow_tenant(ctx: dq.Context) -> None:
+    """Writes how long after `send` it began, where it is told to; else it takes a little while."""
+    data = ctx.event.data
+    if "report" in data:
+        with open(data["report"], "a") as report:
+            report.write(f"{time.monotonic_ns() - data['sent_ns']}\n")
+    else:
+        await asyncio.sleep(0.01)
 
 
 def payload(index: int) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Driver:
         leases = [lease.decode() for lease in living]
         deadline = time.monotonic() + PATIENCE_S
         for empty in (
-            *(key("ready", f"{app.id}/{function}") for function in functions),
+            *(key(name, f"{app.id}/{function}") for function in functions for name in ("ready", "gated")),
             *(key("held", lease) for lease in leases),
         ):
             while client.type(empty) != b"none":
