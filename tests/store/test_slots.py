@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from durableq.store.runs import RetryWrite
+from tests.servers import on
 from tests.store.gates import deploy, finish, fire, held_by, states, triggered
 from tests.store.shard import DELIVERIES, Held, Shard
 
@@ -440,3 +441,29 @@ async def test_functions_that_share_a_pool_wait_each_for_its_own_number(shard: S
         shard.advance(10)
         await fire(shard)
     assert ids(mine) == [last], "two have slots: room for one more of three, and for none of one"
+
+
+BLOCKED = 10_000
+
+
+@on("redis7", "valkey")
+async def test_a_raised_limit_walks_through_ten_thousand_blocked_pools_in_calls_that_are_bounded(shard: Shard) -> None:
+    await deploy(shard, f=" 0=1 ")
+    await shard.lease()
+    pools = [f"a/f:k{number}" for number in range(BLOCKED)]
+    for start in range(0, BLOCKED, 50):
+        await triggered(shard, *[f"c0={pool}" for pool in pools[start : start + 50] for _ in range(2)])
+        held = await held_by(shard, room=100)
+        assert len(held) == 50
+        while await shard.command("EXISTS", shard.key("lanes", "a/f")):
+            assert await held_by(shard, room=50) == []
+    assert await shard.command("SCARD", shard.key("blocked", "a/f")) == BLOCKED
+    await deploy(shard, f=" 0=2 ")
+    calls, most, before = 0, 0, 0
+    while (await shard.timers.fire_timers()).fired:
+        calls += 1
+        now_open = await shard.command("ZCARD", shard.key("lanes", "a/f"))
+        most, before = max(most, now_open - before), now_open
+    assert before == BLOCKED, "nothing was passed over"
+    assert most <= 200, "a call walks through a hundred or so"
+    assert calls >= BLOCKED // 200
