@@ -42,6 +42,7 @@ from durableq.store.leases import RENEW_EVERY_S
 from durableq.store.opening import calls_on, open_link, open_patiently
 from durableq.store.registry import Registry
 from durableq.words.errors import ConfigError, DurableqError, RedisRefused, StateLost, UnknownSchema
+from durableq.words.periods import format_ms
 from durableq.words.telemetry import Log
 
 EXIT_FAILED: Final = 1
@@ -111,6 +112,8 @@ class _Child:
         self._leaving = asyncio.Event()
         self._orphaned = False
         self._recycling = False
+        self._looking: asyncio.Task[None] | None = None
+        self._keeps_others_out: list[str] = []
         self._collector = Collector(resident_mb)
         self._log: Log = own_log(settings.log_format, settings.log_level, child=os.getpid())
         self._worker: Worker | None = None
@@ -255,6 +258,10 @@ class _Child:
             if worker is not None:
                 if loop.time() - turned_s > BLOCKED_AFTER_S:
                     worker.doubt_lease()
+                if worker.hand.overdue(self._settings.stuck_after_s) and (
+                    self._looking is None or self._looking.done()
+                ):
+                    self._looking = asyncio.create_task(self._look_at_overdue(worker))
                 why = self._reason_to_recycle(worker)
                 if why and not self._recycling:
                     self._recycling = True
@@ -268,6 +275,11 @@ class _Child:
             turned_s = loop.time()
             await asyncio.sleep(BEAT_S)
 
+    async def _look_at_overdue(self, worker: Worker) -> None:
+        """Beside the beat, which must go on while Redis is away."""
+        with contextlib.suppress(DurableqError):
+            self._keeps_others_out = await worker.keeps_others_out(self._settings.stuck_after_s)
+
     def _reason_to_recycle(self, worker: Worker) -> str:
         settings = self._settings
         abandoned = worker.environment.abandoned.count
@@ -276,6 +288,9 @@ class _Child:
             return (
                 f"{abandoned} bodies were given up on and go on: steps past their timeout, or runs that were cancelled"
             )
+        if self._keeps_others_out:
+            after = format_ms(int(settings.stuck_after_s * 1000))
+            return f"code that was given up on {after} ago goes on, and keeps slots: {', '.join(self._keeps_others_out[:3])}"
         if worker.overstayed:
             return "its lease was lost, and code of the runs that it had goes on"
         if settings.max_runs_per_child and worker.hand.executed >= settings.max_runs_per_child:

@@ -27,6 +27,7 @@ from durableq.services.hand import Hand
 from durableq.services.invoking import Invoking
 from durableq.services.looking_back import LookingBack
 from durableq.services.notes import note_of, note_of_wait
+from durableq.services.suspending import leaves_late, suspend_write
 from durableq.store.records import Claimed
 from durableq.store.records import NotYet as StoredNotYet
 from durableq.store.runs import (
@@ -149,7 +150,7 @@ class RunInHand:
     def suspend(self, seen: int, waits: Sequence[NewWait]) -> asyncio.Future[News | None]:
         if self._abandoned and self._abandoned.any_of(self.run_id):
             return asyncio.get_running_loop().create_task(self._suspend_without(seen, waits))
-        if self._execution is not None and _leaves_late(self._execution.function):
+        if self._execution is not None and leaves_late(self._execution.function):
             # Before it is sent, so that no comparison of hands takes them for forgotten.
             self._late = left_late(self.run_id, self._committer.lease, self.claimed.epoch)
             self._hand.stays(self, self._late)
@@ -162,8 +163,8 @@ class RunInHand:
             return self._committer.add(SuspendWrite(self.run_id, epoch, seen, last=last), self._suspended)
         for wait in waits[:-1]:
             # Answered like the last one, whose answer is the one that counts.
-            self._committer.add(_suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
-        return self._committer.add(_suspend_write(self.run_id, epoch, seen, waits[-1], last=last), self._suspended)
+            self._committer.add(suspend_write(self.run_id, epoch, seen, wait, last=0)).add_done_callback(_looked_at)
+        return self._committer.add(suspend_write(self.run_id, epoch, seen, waits[-1], last=last), self._suspended)
 
     async def _suspend_without(self, seen: int, waits: Sequence[NewWait]) -> News | None:
         """Suspend a run while code of it still executes: a thread past its step's timeout."""
@@ -386,11 +387,6 @@ class RunInHand:
                 pass
 
 
-def _leaves_late(function: Function[Any]) -> bool:
-    """Whether its code is left when its turn has ended (engine/leaving.py), and keeps slots until then."""
-    return bool(function.flow.concurrency or function.flow.singleton) and function.is_async
-
-
 def _looked_at(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
@@ -398,9 +394,3 @@ def _looked_at(future: asyncio.Future[Any]) -> None:
 
 def _recorded(answer: Any) -> Recorded:
     return Recorded(answer.number, answer.at_ms, answer.news)
-
-
-def _suspend_write(run_id: str, epoch: int, seen: int, wait: NewWait, *, last: int) -> SuspendWrite:
-    return SuspendWrite(
-        run_id, epoch, seen, wait.key, str(wait.kind), wait.blob, wait.due_at_ms, note_of(wait.note), last
-    )

@@ -36,6 +36,10 @@ class Returning:
             asyncio.get_running_loop().call_soon(self._flush)
         self._ended.setdefault(lease, []).extend(names)
 
+    async def kept_by(self, lease: str, names: Sequence[str]) -> list[str]:
+        """Those of these for which slots are kept. Raises RedisUnavailable."""
+        return sorted((await self._flow.leaving(lease)).intersection(names)) if names else []
+
     def _flush(self) -> None:
         ended, self._ended = self._ended, {}
         for lease, names in ended.items():

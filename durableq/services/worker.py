@@ -25,7 +25,7 @@ from durableq.services.committer import Committer, Retention
 from durableq.services.declared import Declared
 from durableq.services.deliverer import Deliverer
 from durableq.services.doubt import Doubt
-from durableq.services.duties import Duties, Tellings
+from durableq.services.duties import ENDING_S, LEAVING_PATIENCE_S, LOST_S, Duties, Tellings
 from durableq.services.executor import Beginnings, RunInHand
 from durableq.services.hand import Hand
 from durableq.services.health import Watched, stalled
@@ -53,11 +53,6 @@ from durableq.words.errors import DurableqError, StateLost
 from durableq.words.ids import new_token
 from durableq.words.telemetry import Log
 
-LEAVING_PATIENCE_S: Final = 1.0
-ENDING_S: Final = 0.25
-"""What code has, when the grace period is over, to end before its process does."""
-LOST_S: Final = 10.0
-"""What code has to end when the lease is lost: twice what leaving it takes."""
 SIGNAL_REMEMBERED_MS: Final = 86_400_000
 """For how long a step that sends a signal may be executed again, and finds that it has reached a run already."""
 
@@ -216,6 +211,10 @@ class Worker:
         lease = self._lease
         if (await self._leases.renew_leases([lease]))[0] is None:
             self.lease_lost(lease)
+
+    async def keeps_others_out(self, after_s: float) -> list[str]:
+        """What was given up on longer ago than this, still executes, and keeps slots for which others may wait."""
+        return await self._returning.kept_by(self._lease, self.hand.overdue(after_s))
 
     def doubt_lease(self) -> None:
         """The lease may be gone: this process was stopped or blocked for long, or its inbox is not there."""

@@ -36,6 +36,10 @@ class Flow:
         """Say that the bodies of runs that were cancelled in hand have ended. Raises LeaseLost: their slots are back then."""
         return int(await self._calls.run("free_slots", lease, *runs))
 
+    async def leaving(self, lease: str) -> set[str]:
+        """What a lease keeps slots for whose code has not ended, as `free_slots` names it."""
+        return {raw.decode() for raw in await self._calls.read("HKEYS", self._calls.key("leaving", lease))}
+
     async def pause_functions(self, functions: Sequence[str], mode: str) -> list[bool | None]:
         """Pause (`WAIT`: what is triggered is queued; `SKIP`: it is recorded as skipped) or `RESUME`.
 

@@ -267,6 +267,36 @@ async def test_a_branch_that_swallows_its_cancellation_keeps_the_slot_of_its_fun
     assert deaf.ledger.most[""] == 1
 
 
+@on("fake", "redis7")
+async def test_what_does_not_end_is_told_apart_by_whether_others_may_wait_for_its_slots(
+    hands: Hands, deaf: Deaf
+) -> None:
+    """The child of a worker is replaced then: --stuck-after."""
+    app = App("shop")
+
+    def declare(name: str, limit: int | None) -> None:
+        @app.function(name, triggers=[EventTrigger(GO)], retries=0, concurrency=limit)
+        async def function(ctx: Context) -> None:
+            await ctx.step.run("body", deaf.blocks, ctx.run_id)
+
+    declare("limited", 1)
+    declare("plain", None)
+    await hands.begin(app)
+    (worker,) = hands.workers
+    async with hands.turning():
+        await hands.send(GO)
+        await one_begins(hands, deaf, 2)
+        await hands.cancel(*deaf.ledger.began)
+        await lingers(hands)
+        (limited,) = await hands.states("shop/limited")
+        assert sorted(worker.hand.overdue(-1.0)) == sorted(deaf.ledger.began)
+        assert await worker.keeps_others_out(-1.0) == [limited]
+        assert await worker.keeps_others_out(60.0) == []
+        deaf.let_all.set()
+        await hands.until(lambda: not worker.hand.lingering, "they have ended")
+        assert await worker.keeps_others_out(-1.0) == []
+
+
 async def living(hands: Hands) -> set[str]:
     """The leases that live."""
     return {raw.decode() for raw in await hands.calls.read("ZRANGE", hands.calls.key("leases"), 0, -1)}
