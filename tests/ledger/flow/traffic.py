@@ -88,6 +88,10 @@ class Traffic:
 
         return [first, *crowd], free()
 
+    def steady(self) -> dq.Event:
+        """One of those that come so often that a debounce ends by its timeout only."""
+        return self._event(event_name("debounced"), "debounced", "steady", [("work", 0.01)])
+
     def _event(self, to: str, name: str, key: str, acts: list[Act]) -> dq.Event:
         self._sent += 1
         event_id = f"{name}-{self._sent}"
