@@ -48,6 +48,7 @@ def test_a_run_has_these_fields() -> None:
             "user": None,
             "v": None,
         },
+        "events": [],
         "steps": [
             {
                 "id": "pay",
