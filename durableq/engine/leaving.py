@@ -74,7 +74,7 @@ def _living(replay: Replay, asked: set[Branch]) -> list[Future[Any]]:
 
 
 def _give_up_on_tasks(replay: Replay) -> None:
-    """Count what swallows its cancellation, until it ends. Not what awaits an answer of ours, or a thread: that stands still."""
+    """Count what swallows its cancellation, until it ends. Not what awaits an answer of ours, or a thread: it stands still."""
     for branch in replay.living_branches():
         task = branch.task
         if task is None or task.done() or isinstance(branch.awaiting, Pending):

@@ -55,7 +55,13 @@ KEYS: Final = (
     Key("absent", "absent:", "app", "zset", "app: functions missing from the newest deployment, and since when"),
     Key("timeouts", "timeouts:", "app", "hash", "app: start and finish timeouts of its functions"),
     Key("echoes", "echoes", "", "hash", "one field per app: the system events that it listens to"),
-    Key("faults", "faults", "", "hash", "one field per function whose trigger could not be evaluated; per option, its key"),
+    Key(
+        "faults",
+        "faults",
+        "",
+        "hash",
+        "one field per function whose trigger could not be evaluated; per option, its key",
+    ),
     # crons
     Key("crons", "crons", "", "zset", "cron triggers, by when a scheduler must look at them next"),
     Key("cron", "cron:", "trigger", "hash", "cron trigger: how far its ticks are settled"),
@@ -102,9 +108,17 @@ KEYS: Final = (
     Key("lanes", "lanes:", "function", "zset", "its open lanes, by when they were last served"),
     Key("parked", "parked:", "gate", "zset", "lanes of one function that wait at a shut gate"),
     Key("blocked", "blocked:", "function", "set", "gates at which its lanes are parked"),
-    Key("sharers", "sharers:", "pool", "zset", "functions with lanes parked at a shared pool, of which none was opened"),
+    Key(
+        "sharers", "sharers:", "pool", "zset", "functions with lanes parked at a shared pool, of which none was opened"
+    ),
     Key("slots", "slots:", "pool", "set", "runs that have a slot of the pool"),
-    Key("leaving", "leaving:", "lease", "hash", "lease: slots of runs cancelled in hand, until their bodies end"),
+    Key(
+        "leaving",
+        "leaving:",
+        "lease",
+        "hash",
+        "lease: slots of what was cancelled in hand, or outlives its turn, until its code ends",
+    ),
     Key("tat", "tat:", "key", "string", "expires: a minute after the throttle is idle"),
     Key("once", "once:", "key", "string", "expires: with the idempotency key, 24 h"),
     Key("rate", "rate:", "key", "list", "expires: a period after its newest admission"),
