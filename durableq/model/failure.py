@@ -44,7 +44,9 @@ class Failure:
         if isinstance(error, StepError):
             name, message, stack = str(error.name), str(error.message), str(error.stack)
             classes = tuple(cut(str(path), NAME_MAX) for path in error.classes[:_CLASSES_MAX])
-            return cls(cut(name, NAME_MAX), cut(message, MESSAGE_MAX), cut(stack, STACK_MAX), classes, failed_steps(error))
+            return cls(
+                cut(name, NAME_MAX), cut(message, MESSAGE_MAX), cut(stack, STACK_MAX), classes, failed_steps(error)
+            )
         kind = type(error)
         classes = tuple(cut(class_path(base), NAME_MAX) for base in kind.__mro__ if issubclass(base, BaseException))
         name = cut(kind.__qualname__, NAME_MAX)

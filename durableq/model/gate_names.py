@@ -15,7 +15,14 @@ from durableq.model.flow import NOTHING
 NO_VALUE: Final = "(no value)"
 """What is shown of the key that all share whose expression came to nothing."""
 
-LETTERS: Final = {"idempotency": "i", "rate_limit": "l", "debounce": "d", "batch": "b", "singleton": "s", "concurrency": "c"}
+LETTERS: Final = {
+    "idempotency": "i",
+    "rate_limit": "l",
+    "debounce": "d",
+    "batch": "b",
+    "singleton": "s",
+    "concurrency": "c",
+}
 """The letters under which keys of skips and of what is held back are named."""
 
 _HALF_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]?\Z")
