@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 from durableq.model.event import decode_event, each_given
 from durableq.model.flow import ONE_DAY_MS
@@ -69,13 +70,24 @@ async def gather(
             left.append(Left(function, skip.at_ms, event.id, skip.reason, skip.key, skip.other))
     lines = read_notes(stage.directory / FOLDER)
     faults = [(blow.at_ms - LONGEST_MS, blow.at_ms, blow.name) for blow in blows]
-    facts = Facts(sent, ran, left, bodies_of(lines, ran), deploys, faults)
+    facts = Facts(sent, ran, left, bodies_of(lines, ran, _lost_leases(stage)), deploys, faults)
     return facts, problems + skips.missed() + moved_clock(lines)
 
 
 def event_names() -> dict[str, str]:
     """The event that starts each function."""
     return {function: event_name(*reversed(function.split("/"))) for function in functions()}
+
+
+def _lost_leases(stage: Stage) -> dict[int, list[float]]:
+    """When children found that their lease was gone, by pid."""
+    found: dict[int, list[float]] = {}
+    for process in stage.processes:
+        for entry in process.log("lease.lost"):
+            if "child" in entry:
+                at_ms = datetime.fromisoformat(entry["timestamp"]).timestamp() * 1000
+                found.setdefault(entry["child"], []).append(at_ms)
+    return found
 
 
 async def _events(calls: Calls, names: set[str]) -> tuple[dict[str, Sent], dict[Place, Sent]]:

@@ -14,7 +14,7 @@ from tests.ledger.flow.facts import Facts, Ran, named
 from tests.ledger.flow.names import program_of
 from tests.ledger.flow.order import CALM_AFTER_MS
 
-REPLACED_CALM_MS, REPLACED_MS = 5000.0, 60_000.0
+REPLACED_CALM_MS, REPLACED_MS = 2000.0, 60_000.0
 """By when a run that a newer one displaces has ended as cancelled, at the latest."""
 
 

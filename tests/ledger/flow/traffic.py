@@ -113,7 +113,7 @@ class Traffic:
             return chance.choice(
                 (
                     [("work", short)],
-                    [("work", 1.5)],
+                    [("work", chance.choice((1.5, 4.0)))],
                     [("toil", short), ("sleep", chance.uniform(0.1, 1)), ("work", short)],
                     [("stubborn", chance.uniform(0.2, 1))],
                     [("stubborn", chance.uniform(1, 2))],
