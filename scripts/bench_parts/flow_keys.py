@@ -1,4 +1,4 @@
-"""Many keys: 10,000 of them with a limit of one and 10 runs each, and one tenant's backlog before another tenant's first run."""
+"""Many keys: 10,000 of them with a limit of one and 10 runs each; and one tenant's backlog before another's first run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYS, RUNS_OF_A_KEY = 10_000, 10
 FEW_KEYS = 100
 AT_ONCE = 50
 ONE_MORE = 1.1
-"""How many times the commands of a few keys those of many may be: a scan of what is blocked would be a hundred times as many."""
+"""How many times the commands of a few keys those of many may be: a scan of what is blocked would need a hundred times."""
 
 BACKLOG = 100_000
 TRIALS = 200
@@ -83,7 +83,7 @@ async def _tenants(setting: Setting) -> list[Figure]:
         Worker(server, uvloop=setting.uvloop) as worker,
     ):
         report = Path(folder, "begun")
-        report.touch()
+        _touch(report)
         async with Driver(server) as driver:
             worker.pause()
             await driver.fill([dq.Event("bench/flow-tenant", {"tenant": "large"}) for _ in range(backlog)])
@@ -95,7 +95,7 @@ async def _tenants(setting: Setting) -> list[Figure]:
                 await _lines(report, number + 1)
                 await asyncio.sleep(random.uniform(0, 0.005))
             left = server.client.scard(driver.calls.key("gated", f"{app.id}/flow-tenant"))
-            waited_ms = [int(line) / 1e6 for line in report.read_text().splitlines()]
+            waited_ms = [int(line) / 1e6 for line in _read(report).splitlines()]
     if not left:
         raise BenchError(f"the backlog of {before:,} was gone before all trials were made")
     behind = f"another's first run behind {backlog:,} of one tenant"
@@ -108,7 +108,15 @@ async def _tenants(setting: Setting) -> list[Figure]:
 
 async def _lines(report: Path, count: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while report.read_bytes().count(b"\n") < count:
+    while _read(report).count("\n") < count:
         if time.monotonic() > deadline:
             raise BenchError(f"trial {count} did not begin within {PATIENCE_S:.0f} s")
         await asyncio.sleep(0.001)
+
+
+def _touch(report: Path) -> None:
+    report.touch()
+
+
+def _read(report: Path) -> str:
+    return report.read_text()
