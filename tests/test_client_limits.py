@@ -63,7 +63,9 @@ async def test_a_client_reads_one_function_with_what_it_left_out() -> None:
         view = await app.client.function("shop/mails")
         assert (view.function.id, view.function.completed, view.skipped) == ("shop/mails", 1, {"rate_limit": 1})
         assert [(skip.event_id, skip.key) for skip in view.skips] == [("two", "eve")]
-        assert [(option.option, option.now, option.key) for option in view.options] == [("rate_limit", "1 per 1h", USER)]
+        assert [(option.option, option.now, option.key) for option in view.options] == [
+            ("rate_limit", "1 per 1h", USER)
+        ]
         assert (await app.client.function(app.functions["mails"])).skipped == view.skipped
         with pytest.raises(ConfigError, match="write the function's full id"):
             await app.client.function("mails")
