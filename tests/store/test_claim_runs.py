@@ -304,7 +304,7 @@ async def test_a_batch_that_does_not_fit_is_not_read(shard: Shard) -> None:
     await deploy(shard, f=" b=100/1000 ")
     for _ in range(4):
         entries = await shard.sent(blob=b"x" * 100_000)
-        (run, *_) = await shard.route(entries, ["a/f"], 0, [with_gates("b=a/f:k", b"")])
+        await shard.route(entries, ["a/f"], 0, [with_gates("b=a/f:k", b"")])
     shard.advance(1000)
     await shard.timers.fire_timers()
     await shard.lease()
