@@ -246,6 +246,13 @@ def a_burst_was_too_large(made: Making) -> None:
         made.quick("flow/bursty", number, 5 + max(0, 250 * (number - 3)) + 150 * (number == 4))
 
 
+@good
+def a_burst_of_either_number_around_a_deploy(made: Making) -> None:
+    made.deployed(1, 1000, 1400)
+    for begun_ms in (990, 990, 990, 1350, 1350, 1475):
+        made.quick("flow/bursty", 0, begun_ms)
+
+
 @broken(THROTTLE)
 def a_throttle_was_slow(made: Making) -> None:
     for number in range(30):

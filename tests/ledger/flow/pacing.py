@@ -33,9 +33,10 @@ def too_near(facts: Facts) -> Iterator[str]:
             # From a start on, whatever follows: so a burst that is too large shows, and so does a drift.
             for count in range(1, min(12, len(starts) - first)):
                 last = starts[first + count]
-                standing = [numbers[generation] for generation in facts.in_force(starts[first], last)]
+                standing = {numbers[generation] for generation in facts.in_force(starts[first], last)}
                 each_ms = min(period / limit for limit, period, _ in standing)
-                burst = max(burst for _, _, burst in standing)
+                # Around a deploy each of the two numbers may have had its burst: what the first left is a time, not a count.
+                burst = sum(burst for _, _, burst in standing)
                 least_ms = (count - burst + NEAREST) * each_ms - ROUNDING_MS
                 if last - starts[first] < least_ms:
                     yield (
