@@ -91,9 +91,7 @@ class Work:
 
     __slots__ = ("_abandoned", "_body", "_future", "_given_up", "_loop", "_name", "_result", "ended")
 
-    def __init__(
-        self, body: Body, loop: AbstractEventLoop, abandoned: GivenUp, run_id: str, step_key: str
-    ) -> None:
+    def __init__(self, body: Body, loop: AbstractEventLoop, abandoned: GivenUp, run_id: str, step_key: str) -> None:
         self._body = body
         self._loop = loop
         self._abandoned = abandoned
