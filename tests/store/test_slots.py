@@ -391,22 +391,25 @@ async def test_who_is_opened_and_finds_the_slot_taken_keeps_its_turn(shard: Shar
         order.append(mine[0].function)
         shard.advance(1)
         await finish(shard, Held("L1", mine[0].id, mine[0].epoch))
-    assert all(order[:6].count(function) == 2 for function in functions), order
+    assert all(sorted(order[turn : turn + 3]) == functions for turn in (0, 3, 6)), order
 
 
 async def test_of_many_functions_those_that_nobody_executes_take_a_tenth_of_a_second_once(shard: Shard) -> None:
     """80, with more of them than a freed slot opens."""
+    count = 20
     (first,) = await sharing(shard, 1)
     (held,) = await held_by(shard)
-    for number in range(1, 20):
+    for number in range(1, count):
         await triggered(shard, "c0=+n:x", function=f"a/f{number:02}")
     await triggered(shard, *["c0=+n:x"] * 5, function=first)  # behind all others
-    functions = [f"a/f{number:02}" for number in range(20)]
+    functions = [f"a/f{number:02}" for number in range(count)]
     numbers = {function.removeprefix("a/"): " 0=1 " for function in functions}
     await shard.registry.register_app("a", "more", dict.fromkeys(numbers, b""), numbers)
     await shard.lease("others", *functions[1:])
-    assert await held_by(shard, "others") == []
-    assert await held_by(shard) == []
+    while await fire(shard):  # new numbers open what is parked
+        pass
+    while await opened(shard, functions):
+        assert await held_by(shard, "others", 50) == await held_by(shard) == []
     await shard.crash("others")
     await finish(shard, held)
     waited_ms = 0
@@ -419,7 +422,7 @@ async def test_of_many_functions_those_that_nobody_executes_take_a_tenth_of_a_se
             await fire(shard)
             mine = await held_by(shard)
         await finish(shard, *mine)
-    assert waited_ms == 100, "then they are open, and nobody waits for them any more"
+    assert 100 <= waited_ms <= 110, "then they are open, and nobody waits for them any more"
 
 
 async def test_functions_that_share_a_pool_wait_each_for_its_own_number(shard: Shard) -> None:
@@ -441,6 +444,7 @@ async def test_functions_that_share_a_pool_wait_each_for_its_own_number(shard: S
         mine += await held_by(shard)
         shard.advance(10)
         await fire(shard)
+        assert await opened(shard, [f"a/{name}" for name in names]) <= 1, "what has no room is not even opened"
     assert ids(mine) == [last], "two have slots: room for one more of three, and for none of one"
 
 
@@ -468,3 +472,17 @@ async def test_a_raised_limit_walks_through_ten_thousand_blocked_pools_in_calls_
     assert before == BLOCKED, "nothing was passed over"
     assert most <= 200, "a call walks through a hundred or so"
     assert calls >= BLOCKED // 200
+
+
+async def test_a_lane_that_parks_behind_one_that_was_emptied_shares_its_pool(shard: Shard) -> None:
+    """One claim visits both: it had seen that nothing of the function was parked."""
+    await deploy(shard, f=" 0=1 ", g=" 0=1 ")
+    await shard.lease("L1", "a/f", "a/g")
+    (first,) = await triggered(shard, "c0=+n:x", function="a/g")
+    (held,) = await held_by(shard)
+    assert held.run == first
+    runs = await triggered(shard, "c0=+n:a", "c0=+n:x")
+    assert ids(await held_by(shard)) == runs[:1]
+    assert list((await shard.stored()).of("sharers", "+n:x")) == ["a/f"]
+    await finish(shard, held)
+    assert ids(await held_by(shard)) == runs[1:]
