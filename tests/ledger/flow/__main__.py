@@ -101,6 +101,7 @@ async def _perform(stage: Stage, seconds: float | None, given: argparse.Namespac
 
         blocking = asyncio.ensure_future(play.block(1000 if seconds is None else 100, calm_s / 2))
         sending = asyncio.ensure_future(play.send_many(given.rate, sent_enough))
+        keeping_on = asyncio.ensure_future(play.keep_on(sent_enough))
         deploying = asyncio.ensure_future(
             play.deploy_often(troupe, given.deploys, sent_enough) if given.deploys else asyncio.sleep(0)
         )
@@ -116,7 +117,7 @@ async def _perform(stage: Stage, seconds: float | None, given: argparse.Namespac
             troupe.tend()
             await asyncio.wait({sending}, timeout=0.5)
         over.set()
-        await asyncio.gather(sending, deploying, dealing, *fray.thawing)
+        await asyncio.gather(sending, keeping_on, deploying, dealing, *fray.thawing)
         if seconds is None:
             calm_until_s = time.monotonic() + 2 * CALM_S  # what was dealt last is over by half of it
             again = asyncio.ensure_future(play.send_many(given.rate, lambda: time.monotonic() > calm_until_s))

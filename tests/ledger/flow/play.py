@@ -58,12 +58,18 @@ class FlowPlay:
             await asyncio.sleep(max(0.0, began_s + (self.sent - planned) / per_second - time.monotonic()))
 
     async def block(self, count: int, seconds: float) -> None:
-        """Let a run have a key for so long, with so many behind it, while runs of other keys and a debounce come and go."""
+        """Let a run have a key for so long, with so many behind it, while runs of other keys come and go."""
         crowd, free = self._traffic.blocked(count, seconds)
         await self._send(crowd)
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
-            await self._send([next(free), self._traffic.steady()])
+            await self._send([next(free)])
+            await asyncio.sleep(FREE_EVERY_S)
+
+    async def keep_on(self, over: Callable[[], bool]) -> None:
+        """Send what a debounce never sees the end of, until it is over."""
+        while not over():
+            await self._send([self._traffic.steady()])
             await asyncio.sleep(FREE_EVERY_S)
 
     async def deploy_often(self, troupe: Troupe, every_s: float, over: Callable[[], bool]) -> None:

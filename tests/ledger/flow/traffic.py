@@ -45,7 +45,7 @@ MIX = {
     "throttled": Sort(0.5, 3, (1, 1, 25)),
     "bursty": Sort(0.6, 3, (1, 1, 20)),
     "tempered": Sort(2, 4, (1, 1, 6)),
-    "paced": Sort(0.6, 4, (1, 1, 20)),
+    "paced": Sort(0.8, 4, (1, 20)),
     "limited": Sort(3, 3, (1, 1, 7)),
     "metered": Sort(3, 3, (1, 1, 5)),
     "debounced": Sort(5, 3),
@@ -74,8 +74,11 @@ class Traffic:
         sort = MIX[name]
         app = self._chance.choice(PROGRAMS[name].apps)
         to = event_name(name + self._chance.choice(("", PLAIN)), app)
-        key = f"k{self._chance.randrange(sort.keys)}"
-        return [self._event(to, name, key, self._acts(sort)) for _ in range(self._chance.choice(sort.counts))]
+        count = self._chance.choice(sort.counts)
+        keys = [f"k{self._chance.randrange(sort.keys)}" for _ in range(count)]
+        if PROGRAMS[name].throttle_by is not None:
+            keys = keys[:1] * count
+        return [self._event(to, name, key, self._acts(sort)) for key in keys]
 
     def blocked(self, count: int, seconds: float) -> tuple[list[dq.Event], Iterator[dq.Event]]:
         """A run that has its key for so long, with so many behind it; and runs of other keys, one by one."""
