@@ -101,3 +101,11 @@ async def test_what_was_done_again_is_not_once_more_even_when_that_is_pruned(sha
     assert await states(shard, [held.run, NEW]) == "f-"
     assert await rerun(shard, held.run) == ""
     assert await states(shard, [NEW]) == "-"
+
+
+async def test_a_rerun_passes_an_idempotency_key_that_another_run_has(shard: Shard) -> None:
+    held = await worked(shard, "a")
+    await deploy(shard, f=" i=60000 ")
+    await triggered(shard, "i=a/f:k")
+    assert await rerun(shard, held.run, extras=with_gates("i=a/f:k", b"")) == ""
+    assert await states(shard, [NEW]) == "q"

@@ -430,6 +430,8 @@ async def test_functions_that_share_a_pool_wait_each_for_its_own_number(shard: S
     names = {f"f{number}": " 0=1 " for number in range(5)} | {"f5": " 0=3 "}
     await shard.registry.register_app("a", "r", dict.fromkeys(names, b""), names)
     await shard.lease("L1", *(f"a/{name}" for name in names))
+    while await fire(shard):  # of new numbers
+        pass
     await triggered(shard, *["c0=+n:x"] * 3, function="a/f5")
     held = await held_by(shard)
     assert len(held) == 3
