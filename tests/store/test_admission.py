@@ -218,6 +218,39 @@ async def test_a_retired_function_takes_its_flow_control_with_it(shard: Shard) -
     assert await shard.flow.skips("a/f") == []
 
 
+@pytest.mark.parametrize("gates", ["", "c0=p"])
+async def test_what_was_queued_of_a_paused_function_is_claimed_when_it_comes_back_from_retirement(
+    shard: Shard, gates: str
+) -> None:
+    await deploy(shard, f=" 0=1 ")
+    (run,) = await triggered(shard, gates)
+    await shard.lease()
+    await shard.flow.pause_functions(["a/f"], WAIT)
+    assert await held_by(shard) == []
+    await shard.crash("L1")
+    await shard.registry.register_app("a", "without", {"g": b""})
+    assert await shard.registry.retire_functions(0) == ["a/f"]
+    await deploy(shard, f=" 0=1 ")
+    await shard.lease("L2")
+    assert [held.run for held in await held_by(shard, "L2")] == [run]
+
+
+async def test_limits_of_a_retired_function_hold_nothing_up_when_it_comes_back_without_them(shard: Shard) -> None:
+    await deploy(shard, f=" 1=1 ")
+    await fire(shard)
+    _, other = await triggered(shard, "r1=p", "r1=p")
+    await shard.lease()
+    (first,) = await held_by(shard)
+    await shard.suspend(first, key="nap", kind="w", blob=b"", due_at_ms=shard.now_ms + 10**9)
+    await shard.crash("L1")
+    await shard.registry.register_app("a", "without", {"g": b""})
+    assert await shard.registry.retire_functions(0) == ["a/f"]
+    await deploy(shard, f="")
+    await fire(shard)
+    await shard.lease("L2")
+    assert [held.run for held in await held_by(shard, "L2")] == [other]
+
+
 async def test_a_gated_run_is_dressed_as_any_other(shard: Shard) -> None:
     await deploy(shard, f=" 0=1 ")
     (run,) = await triggered(shard, "c0=p", extras=b"s 500 ")

@@ -1,7 +1,7 @@
 -- invoke_runs: create child runs, and begin to wait for what they come to.
 -- transition: ABSENT -> QUEUED, RUNNING -> RUNNING
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), history(id), news(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), leases, lease(lease), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), history(id), news(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), leases, lease(lease), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), parked(gate), blocked(function), debounce(key), batch(key), batching(key), holding(function)
 -- rarely: waits_for_itself, note_skip
 -- include: alive, holds, newer, tell_memo, ring_timers, wait_of, begin_answer, refuse_wait, new_run, offer, echo, app_of
 -- args: lease_id:str

@@ -12,8 +12,11 @@ if not alive(lease_id) then return redis.error_reply('LEASE_LOST ' .. lease_id) 
 local last = tonumber(redis.call('HGET', lease(lease_id), 'claim') or -1)
 if last > number then return {now, {}, {}} end
 if last < number then redis.call('HSET', lease(lease_id), 'claim', number, 'claimed', '') end
-local mine, touched, released, lost, freed = {}, {}, {}, {}, {}
-for i = 1, ITEMS do mine[item(i)] = true end
+local mine, named, touched, released, lost, freed = {}, {}, {}, {}, {}, {}
+for i = 1, ITEMS do
+  mine[item(i)] = true
+  named[item(i)] = true
+end
 for _, id in ipairs(redis.call('SMEMBERS', held(lease_id))) do
   if mine[id] then
     mine[id] = nil
@@ -30,9 +33,13 @@ for _, id in ipairs(redis.call('SMEMBERS', held(lease_id))) do
     redis.call('SREM', held(lease_id), id)
   end
 end
--- Of runs that were cancelled in hand the child names those whose bodies have not ended.
-for i, id in ipairs(redis.call('HKEYS', leaving(lease_id))) do
-  if not mine[id] and i <= limit then free_leaving(freed, lease_id, id) end
+-- Of what is left the child names what has not ended. While it has the run itself it may not know the other names yet: they came to be on another connection.
+local left = limit
+for _, id in ipairs(redis.call('HKEYS', leaving(lease_id))) do
+  if left > 0 and not named[id] and not named[string.match(id, '^[^~]+')] then
+    free_leaving(freed, lease_id, id)
+    left = left - 1
+  end
 end
 for id in pairs(mine) do lost[#lost + 1] = id end
 if next(freed) then let_go(freed, touched) end

@@ -1,7 +1,7 @@
 -- rerun_runs: create runs that do again what other runs did: from the start, or with the results up to a number.
 -- transition: ABSENT -> QUEUED
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), listens(id), watchers(id), answers(client), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), steps(id), listens(id), watchers(id), answers(client), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), parked(gate), blocked(function), debounce(key), batch(key), batching(key), holding(function)
 -- include: new_run, offer, echo, watch, keep_answers, app_of
 -- args: client:str
 -- items: id:str, source:str, given:bytes, last:int, extras:bytes

@@ -3,7 +3,7 @@
 -- include: app_of, offer, ring_timers
 -- rarely: note_fault, dress_run, admit_run, is_paused, note_skip, queue_later
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- keys: meta, events, run(id), input(id), ready(function), work(app), waiting(function), timers, timer_bell, bell(app), aside, faults, names, idle, heard(event), recent(event), waits(bucket), post(event), posts, echoes, listens(id), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), parked(gate), blocked(function), debounce(key), batch(key), batching(key), holding(function)
 -- args: after:str, upto:str, registry:int, names_seen:int, heard_items:int, about:str, entries:int, trim_above:int
 -- items: kind:str, entry:str, id:str, fn:str, due_at_ms:int, detail:bytes
 -- returns: created runs, 1 if entries remain beyond the cursor, entries posted for waits

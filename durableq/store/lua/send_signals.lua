@@ -1,6 +1,6 @@
 -- send_signals: give signals to the runs that wait for them.
 -- transition: WAITING -> QUEUED, WAITING -> WAITING, QUEUED -> QUEUED, RUNNING -> RUNNING
--- keys: meta, seen(event), idle, heard(event), waits(bucket), signals, run(id), steps(id), history(id), news(id), ready(function), work(app), suspects(app), waiting(function), timers, bell(app), inbox(lease), lane(lane), lanes(function), gated(function)
+-- keys: meta, seen(event), idle, heard(event), waits(bucket), signals, run(id), steps(id), history(id), news(id), ready(function), work(app), suspects(app), waiting(function), timers, bell(app), inbox(lease), lane(lane), lanes(function), gated(function), parked(gate), blocked(function)
 -- include: look_at, wait_of, end_wait, offer
 -- items: signal:str, token:str, remember_ms:int, blob:bytes
 -- returns: per item the run that has it now, or '' when nobody waits for it

@@ -1,7 +1,7 @@
 -- start_runs: create runs that no event starts, for somebody outside who may want to hear what they come to.
 -- transition: ABSENT -> QUEUED
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), listens(id), watchers(id), answers(client), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- keys: meta, events, event_bell, names, idle, heard(event), waits(bucket), functions(app), echoes, run(id), input(id), listens(id), watchers(id), answers(client), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), parked(gate), blocked(function), debounce(key), batch(key), batching(key), holding(function)
 -- include: new_run, offer, echo, watch, keep_answers, app_of
 -- args: client:str
 -- items: id:str, fn:str, given:bytes, extras:bytes

@@ -2,7 +2,7 @@
 -- transition: ABSENT -> QUEUED
 -- include: app_of, offer, has_worker, new_run, echo
 -- admission: refused with QUEUE_FULL while the memory gate is closed
--- keys: meta, crons, cron(trigger), started(trigger), absent(app), leases, lease(lease), events, event_bell, names, idle, heard(event), waits(bucket), echoes, run(id), input(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), debounce(key), batch(key), batching(key), holding(function)
+-- keys: meta, crons, cron(trigger), started(trigger), absent(app), leases, lease(lease), events, event_bell, names, idle, heard(event), waits(bucket), echoes, run(id), input(id), listens(id), ready(function), work(app), timers, timer_bell, bell(app), waiting(function), flow(app), paused(app), once(key), rate(key), lock(key), skips(function), skipped(app), lane(lane), lanes(function), gated(function), parked(gate), blocked(function), debounce(key), batch(key), batching(key), holding(function)
 -- args: trigger:str, spec:bytes, after_ms:int, upto_ms:int, missed:int, next_ms:int, look_at_ms:int, overlap:str
 -- items: tick_ms:int, id:str, blob:bytes, extras:bytes
 -- returns: runs created, ticks skipped, 1 if nothing was done since no worker has the function
