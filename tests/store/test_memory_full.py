@@ -11,9 +11,11 @@ import pytest_asyncio
 from durableq.store.crons import Settled, TickWrite
 from durableq.store.events import Decision, NewEvent
 from durableq.store.failures import PostMoved
+from durableq.store.flow_reads import FlowReads
 from durableq.store.runs import (
     FinishWrite,
     FireWrite,
+    LeaveWrite,
     ReleaseWrite,
     RetryWrite,
     StepWrite,
@@ -121,6 +123,7 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("cancel_runs", full.cancels.cancel_runs([three.run], "why"))
     three = rest.pop()
     await through("suspend_runs", runs.suspend_runs("L1", [SuspendWrite(three.run, 1, 0, "k", "w", b"x", now + 1)]))
+    await through("leave_slots", runs.leave_slots("L1", [LeaveWrite(four.run, 1)]))
     await through("retry_runs", runs.retry_runs("L1", [RetryWrite(four.run, 1, 1, now + 1, b"")]))
     await through("release_runs", runs.release_runs("L1", [ReleaseWrite(five.run, 1)]))
     await through("note_doing", runs.note_doing("L1", "step"))
@@ -137,6 +140,8 @@ async def test_every_other_verb_goes_through_and_runs_in_flight_finish(full: Sha
     await through("promote_deployment", full.registry.promote_deployment("a", "r1"))
     await through("count_work", Work(full.calls).left(["L2"]))
     await through("pause_functions", full.flow.pause_functions(["a/f"], ""))
+    await through("note_faults", full.registry.note_faults([("a/f debounce", "why")]))
+    await through("read_gates", FlowReads(full.calls).gates("a/f"))
     await through("free_slots", full.flow.free_slots("L2", ["nobody"]))
     await through("prune_runs", full.upkeep.prune_runs(completed_ms=0, failed_ms=0, bytes_max=0, events_ms=1))
     assert set(done) | {"send_events", "route_events", "tick_cron", "invoke_runs", "start_runs", "rerun_runs"} == set(
