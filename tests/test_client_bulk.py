@@ -138,6 +138,8 @@ async def test_a_filter_means_these_runs(shop: Shop, env: Env, given: Any, expec
         ({"function": []}, "must be a function or a list of them"),
         ({"function": [7]}, "must be a function or its id, not int: 7"),
         ({"app": "Shop"}, "'shop' would do"),
+        ({"since": "2h", "until": "5h"}, "since '2h' is later than RunFilter until '5h'"),
+        ({"since": "2026-11-22T10:00Z", "until": "2026-11-22T09:00Z"}, "is later than RunFilter until"),
         ({"status": "ended"}, "status must be one of queued, running, .* not 'ended'"),
         ({"status": []}, "status is empty"),
         ({"since": "yesterday"}, "since 'yesterday' is neither a duration, such as '2h', nor a time in ISO 8601"),

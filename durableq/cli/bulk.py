@@ -88,7 +88,10 @@ def bulk(
     finally:
         counting.end()
     if dry_run or not count.total:
-        _say_count(operation, count, as_json)
+        if dry_run or not as_json:
+            _say_count(operation, count, as_json)
+        else:  # a program reads the same object, however many there are
+            _say_report(BulkReport(operation, begun, finished=True), count, as_json)
         return
     _agree(operation, count, yes)
     if operation != "cancel":

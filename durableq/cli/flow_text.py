@@ -64,7 +64,8 @@ def _head(view: FunctionFlowView, now_ms: int) -> Iterator[str]:
         since = texts.ago(function.paused_at_ms, now_ms)
         yield _row("paused", f"since {since}; what is triggered meanwhile {meanwhile}")
     parked = f"{view.limits.parked:,}{' or more' if view.limits.at_least else ''} parked"
-    queued = f"{function.queued:,} queued" + (f" ({parked}, {view.due_now:,} due now)" if function.queued else "")
+    due = f"{view.due_now:,} due {'when it is resumed' if function.paused else 'now'}"
+    queued = f"{function.queued:,} queued" + (f" ({parked}, {due})" if function.queued else "")
     ended = f"{function.completed:,} completed, {function.failed:,} failed, {function.cancelled:,} cancelled"
     yield _row("runs", f"{queued}, {function.waiting:,} waiting, {ended}")
     yield _row("workers", str(function.workers) if function.workers else "none that runs now has this function")
@@ -143,8 +144,13 @@ def _held_back(one: HeldBackView, now_ms: int) -> tuple[str, ...]:
 
 
 def _skip(skip: SkipView) -> tuple[str, ...]:
-    event = f"{skip.event_name} {skip.event_id}".strip() or skip.place
+    event = f"{skip.event_name} {skip.event_id}".strip() or _no_event(skip.place)
     return texts.when(skip.at_ms), event, skip.reason, skip.why
+
+
+def _no_event(place: str) -> str:
+    """What was invoked, a tick, and a rerun have the id of the run that was not started; others their place in the stream."""
+    return place if "-" in place else f"no event, run {place}"
 
 
 def held_up_text(run: RunView, held: HeldUp, now_ms: int) -> str:

@@ -85,6 +85,7 @@ class RunFilter:
             object.__setattr__(self, "status", _statuses(self.status))
         for name in ("since", "until"):
             _at_ms(f"RunFilter {name}", getattr(self, name), 0)
+        self._check_order()
         if self.error is not None:
             object.__setattr__(self, "error", _error(self.error))
             living = [state.label for state in self._given or () if state not in FAILED]
@@ -94,6 +95,17 @@ class RunFilter:
                 )
         if self.where is not None:
             compiled_where(self.where)
+
+    def _check_order(self) -> None:
+        """Two durations, or two times, of which the first is later hold for no run: they have been mixed up."""
+        since, until = (_at_ms(f"RunFilter {name}", getattr(self, name), 0) for name in ("since", "until"))
+        if since is None or until is None or (since > 0) != (until > 0):
+            return
+        if since > until:
+            raise ConfigError(
+                f"RunFilter since {shown(self.since)} is later than RunFilter until {shown(self.until)}: no run was created "
+                "then; since is the earlier of the two, such as '5h', and until '2h'"
+            )
 
     @property
     def functions(self) -> tuple[str, ...]:

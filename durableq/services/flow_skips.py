@@ -18,7 +18,7 @@ _WHY: Final = {
     "rate_limit": "as many as may had started {for_key}",
     "debounce": "{replaced} {for_key}",
     "singleton": "run {other} had not ended {for_key}",
-    "concurrency": "it would have waited for itself {for_key}: run {other}, or another that waits for it, holds every slot",
+    "concurrency": "it would have waited for itself{of_key}: run {other}, or another that waits for it, holds every slot",
     "paused": "the function was paused, and skips what comes meanwhile",
 }
 
@@ -43,10 +43,11 @@ def _view(function: str, skip: Skip, blobs: Mapping[str, bytes]) -> SkipView:
 def why_skipped(reason: str, key: str | None, other: str, *, newer: bool) -> str:
     """One line: the reason, the key, and what it was left out for; of a debounce also whether that had come later."""
     for_key = "" if key is None else f"for key {key!r}"
+    of_key = for_key and f" {for_key}"
     # By its own time an older event does not replace a newer one that came before it.
     replaced = f"event {other} replaced it" if newer else f"event {other}, which is newer by its ts, stays"
     text = _WHY.get(reason, reason)
-    words = text.format(key=f"key {key!r}", for_key=for_key, other=other or "another", replaced=replaced)
+    words = text.format(key=f"key {key!r}", for_key=for_key, of_key=of_key, other=other or "another", replaced=replaced)
     return words.strip()
 
 

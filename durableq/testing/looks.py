@@ -23,6 +23,7 @@ from durableq.testing.stage import Stage
 from durableq.testing.steps import SeenStep, ids_seen, seen_step
 from durableq.testing.stubs import NOTHING
 from durableq.words.errors import ConfigError, RunNotFound
+from durableq.words.shown import shown
 
 RUNS_MAX = 100_000
 
@@ -178,6 +179,8 @@ class Looks:
         return await with_hold_ups(calls, views, holders=True)
 
     def _full_id(self, function: str | Function[Any]) -> str:
+        if not isinstance(function, (str, Function)):
+            raise ConfigError(f"a function or its id is meant, not {type(function).__name__}: {shown(function)}")
         wanted = function if isinstance(function, str) else function.full_id
         known = self._stage.functions
         found = [full_id for full_id in known if wanted in (full_id, full_id.partition("/")[2])]

@@ -186,6 +186,7 @@ async def test_what_flow_control_leaves_out_has_a_code_of_its_own(app: dq.App, w
         (["resume", "--app", "shop", "--wait"], 2, "--wait is for runs that are named"),
         (["rerun", NOBODY, "--data", "[1]"], 2, "--data must be a JSON object, not list"),
         (["cancel", "--status", "ended"], 2, "--status must be one of queued"),
+        (["cancel", "--since", "2h", "--until", "5h"], 2, "--since '2h' is later than --until '5h'"),
         (["cancel", "--since", "lately"], 2, "--since 'lately' is neither a duration"),
         (["cancel", "--where", "event.data.n =="], 2, "\n  event.data.n ==\n                 ^"),
         (["cancel", "--function", "pay", "--yes"], 1, "--function 'pay': no such function here; did you mean 'pays'?"),
@@ -217,6 +218,8 @@ async def test_they_are_counted_and_without_a_terminal_yes_must_be_said(
         in refused.stderr
     )
     assert (await call("runs", "rerun", "--app", "other", "--yes")).stdout == "no runs match\n"
+    nothing = json.loads((await call("runs", "cancel", "--app", "other", "--yes", "--json")).stdout)
+    assert (nothing["matched"], nothing["done"], nothing["finished"], "dry_run" in nothing) == (0, 0, True, False)
     assert json.loads((await call("runs", "rerun", "--function", "ships", "--dry-run", "--json")).stdout) == {
         "operation": "rerun",
         "dry_run": True,

@@ -11,6 +11,7 @@ from durableq.cli.flow_text import function_text, held_up_text, limits_text, lis
 from durableq.cli.run_text import run_text
 from durableq.cli.texts import when
 from durableq.services.flow_looks import FunctionFlowView
+from durableq.services.flow_skips import why_skipped
 from durableq.services.flow_views import (
     HeldBackView,
     HeldUp,
@@ -88,7 +89,7 @@ def test_a_function_is_shown_with_everything_that_holds_its_runs_up() -> None:
 function  shop/pay  Take a payment
 triggers  order/created
 paused    since {when(NOW_MS - 60_000)} (1m ago); what is triggered meanwhile is queued
-runs      21 queued (17 parked, 4 due now), 2 waiting, 40 completed, 1 failed, 0 cancelled
+runs      21 queued (17 parked, 4 due when it is resumed), 2 waiting, 40 completed, 1 failed, 0 cancelled
 workers   2
 left out  4 by debounce, 1,320 by rate_limit
 faults    a trigger could not be evaluated once, the last: event.data.x: nothing
@@ -106,10 +107,18 @@ debounce   doc 1  1       {when(NOW_MS - 2000)} (2s ago)  {when(NOW_MS + 8000)} 
 batch      -      17      {when(NOW_MS - 2000)} (2s ago)  no timer: see `durableq doctor`  {B}
 and 1 more debounce or batch
 
-left out                 event                       reason
-{when(NOW_MS)}  order/created o-1           singleton  run {A} had not ended
-{when(NOW_MS)}  {B}  paused     the function was paused"""
+left out                 event                                     reason
+{when(NOW_MS)}  order/created o-1                         singleton  run {A} had not ended
+{when(NOW_MS)}  no event, run {B}  paused     the function was paused"""
     )
+    goes_on = replace(view, function=replace(function, paused=""))
+    assert "runs      21 queued (17 parked, 4 due now), 2 waiting" in function_text(goes_on, NOW_MS)
+
+
+@pytest.mark.parametrize(("key", "of_key"), [(None, ""), ("one", " for key 'one'")])
+def test_what_would_have_waited_for_itself_is_told_with_its_key_if_it_has_one(key: str | None, of_key: str) -> None:
+    why = why_skipped("concurrency", key, A, newer=False)
+    assert why.startswith(f"it would have waited for itself{of_key}: run {A}, or another")
 
 
 def test_a_function_without_flow_control_is_four_lines() -> None:

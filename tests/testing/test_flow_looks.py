@@ -97,3 +97,8 @@ async def test_what_is_held_back_says_when_it_fires() -> None:
 def test_a_function_that_is_not_there_is_refused() -> None:
     with TestEnv(app) as env, pytest.raises(ConfigError, match="'male' names no one function"):
         env.flow.of("male")
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with TestEnv(app) as env, pytest.raises(ConfigError, match="a function or its id is meant, not NoneType: None"):
+        env.flow.of(None)  # type: ignore[arg-type]
