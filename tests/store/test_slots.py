@@ -488,3 +488,19 @@ async def test_a_lane_that_parks_behind_one_that_was_emptied_shares_its_pool(sha
     assert list((await shard.stored()).of("sharers", "+n:x")) == ["a/f"]
     await finish(shard, held)
     assert ids(await held_by(shard)) == runs[1:]
+
+
+async def test_a_function_whose_limit_was_removed_takes_none_of_the_slots_of_others_that_share_the_pool(
+    shard: Shard,
+) -> None:
+    """One claim visits both: it takes of the first without having counted, and counts for the second."""
+    await deploy(shard, f=" 0=1 ", g=" 0=1 ")
+    await shard.lease("L1", "a/f", "a/g")
+    await triggered(shard, "c0=+n:x", function="a/g")
+    assert len(await held_by(shard)) == 1
+    (free,) = await triggered(shard, "c0=+n:x")
+    (limited,) = await triggered(shard, "c0=+n:x", function="a/g")
+    await deploy(shard, f="", g=" 0=2 ")
+    await fire(shard)
+    assert ids(await held_by(shard)) == [free]
+    assert await states(shard, [limited]) == "q", "two have slots"

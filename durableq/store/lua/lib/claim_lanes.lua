@@ -61,7 +61,8 @@ local function visit(fn, name, turn, numbers, share, take, finish_ms, touched, g
       local pool = gate[3]
       if gate[1] ~= 't' then
         redis.call('SADD', slots(pool), unpack(taken))
-        known.slots[pool] = (known.slots[pool] or 0) + count
+        -- Unread where the function has no number any more: others that share the pool read it then, these included.
+        if known.slots[pool] then known.slots[pool] = known.slots[pool] + count end
       elseif each then
         known.tat[pool] = from + count * each
         known.moved = true
