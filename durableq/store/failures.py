@@ -128,6 +128,11 @@ def from_replica(error: Exception) -> bool:
     return isinstance(error, ReadOnlyError) or (isinstance(error, ResponseError) and code_of(error) == "READONLY")
 
 
+def garbled(error: Exception) -> bool:
+    """Whether the server could not make out where a request began or ended: it closes the connection behind this."""
+    return isinstance(error, ResponseError) and str(error).removeprefix("ERR ").startswith("Protocol error")
+
+
 def refusal(error: BaseException) -> RedisRefused | None:
     """The error of a connection attempt as something that waiting does not mend, or None."""
     if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):

@@ -9,7 +9,8 @@ and one read. The connection itself (TCP, unix, TLS, AUTH, SELECT) is redis-py's
 Failures. When the connection breaks, calls without an answer are sent again, in order, on the next one. That is safe
 because every script is idempotent by state, and it is why nothing but scripts and reads may be sent here. A reply that
 does not come while nothing moves for `reply_timeout_s` breaks the connection, since a half-open one never would. So does
-READONLY: this server is a replica now, and the address may lead to another one. Reconnecting waits 50 ms, then twice as
+READONLY: this server is a replica now, and the address may lead to another one; and a protocol error, behind which the server
+closes the connection: it says nothing about the call that it answers. Reconnecting waits 50 ms, then twice as
 long each time up to 0.5 s, with jitter, for ever: whoever uses the link decides how long it waits. Only what a new
 connection is told (credentials, TLS, protocol) counts as a refusal; the same on one that has worked is a broken connection.
 """
@@ -28,7 +29,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from durableq.store.failures import Unavailable, code_of, from_replica, greeting_refusal, meaning, not_now
+from durableq.store.failures import Unavailable, code_of, from_replica, garbled, greeting_refusal, meaning, not_now
 from durableq.store.scripts import Script
 from durableq.store.wire import Connection, Wire, wire_over
 from durableq.words.errors import RedisRefused
@@ -303,6 +304,8 @@ class Link:
         if isinstance(reply, ResponseError):
             if from_replica(reply):
                 raise RedisConnectionError(f"this server is a replica now ({reply})")
+            if garbled(reply):
+                raise RedisConnectionError(f"Redis lost its place in what was sent ({reply})")
             self._answered += 1
             self._failed(self._sent.popleft(), reply)
             return

@@ -52,11 +52,12 @@ async def test_a_server_that_is_not_ready_is_waited_for(text: bytes) -> None:
         changes: list[bool] = []
         link = Link(connector(url, "test"), on_change=lambda up, reason: changes.append(up))
         future = link.command("GET", "k")
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(SOON_S):
+            while answering.heard < 5:
+                await asyncio.sleep(0.01)
         assert not isinstance(future.exception() if future.done() else None, RedisRefused)
         await link.close()
         await asyncio.gather(future, return_exceptions=True)
-    assert answering.heard > 4
 
 
 async def test_loading_is_waited_for_without_being_called_up() -> None:
@@ -70,6 +71,22 @@ async def test_loading_is_waited_for_without_being_called_up() -> None:
     assert failed.value.maybe_applied is False
     assert changes == []
     assert 2 <= loading.heard < 12, "the pauses between attempts grow"
+
+
+async def test_a_protocol_error_ends_the_connection_and_not_the_call() -> None:
+    garbled = b"-ERR Protocol error: unbalanced quotes in request\r\n"
+    # A greeting is three replies; then what was asked; then the next connection.
+    answering = Answering(
+        b"+OK\r\n", b"+OK\r\n+OK\r\n", b"+PONG\r\n", garbled, b"+OK\r\n", b"+OK\r\n+OK\r\n", b"+PONG\r\n"
+    )
+    async with answering as url:
+        changes: list[tuple[bool, str]] = []
+        link = Link(connector(url, "test"), on_change=lambda up, reason: changes.append((up, reason)))
+        assert await link.within(SOON_S, link.command("GET", "k")) == b"PONG"
+        await link.close()
+    lost = [reason for up, reason in changes if not up]
+    assert len(lost) == 1
+    assert "unbalanced quotes" in lost[0]
 
 
 async def test_what_is_not_redis_is_refused_with_the_remedy() -> None:
