@@ -82,11 +82,13 @@ async def test_a_listed_run_says_what_holds_it_up() -> None:
         (queued,) = await app.client.runs.list(status="queued")
         assert queued.held_up is not None
         assert (queued.held_up.reason, queued.held_up.key, queued.held_up.holders) == ("concurrency", "ada", ())
+        assert queued.held_up.taken is None, "nobody looked, so it is not said to be none"
         (waiting,) = await app.client.runs.list(status="waiting")
         assert waiting.held_up is None
         whole = await app.client.runs.get(queued.id)
         assert whole.held_up is not None
         assert [holder.run for holder in whole.held_up.holders] == [waiting.id]
+        assert whole.held_up.taken == 1
 
 
 def test_plain_code_reads_the_same() -> None:

@@ -171,7 +171,7 @@ def held_up_text(run: RunView, held: HeldUp, now_ms: int) -> str:
 
 
 def _taken_by(held: HeldUp) -> str:
-    if held.limit is None:
+    if held.limit is None or held.taken is None:
         return ""
     names = [f"run {holder.run}" for holder in held.holders[:1]]
     if held.taken > 1:

@@ -154,7 +154,7 @@ async def _held_up(reads: FlowReads, standing: Standing, numbers: str, holders: 
         stands_ms = await reads.opening(standing.name) if holders else 0
         limit, _, opens_ms = opening_ms(numbers, stands_ms)
         return HeldUp(reason, name.key, limit, opens_at_ms=opens_ms if stands_ms else 0, ahead=standing.ahead)
-    taken, found = await reads.holders(standing.name, HOLDERS_SHOWN) if holders else (0, [])
+    taken, found = await reads.holders(standing.name, HOLDERS_SHOWN) if holders else (None, [])
     return HeldUp(
         reason,
         name.key,

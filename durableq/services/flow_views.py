@@ -146,7 +146,8 @@ class HeldUp:
     """concurrency, throttle, singleton or paused."""
     key: str | None = None
     limit: int | None = None
-    taken: int = 0
+    taken: int | None = None
+    """None where it is not looked at: of runs in a list, as `holders` and `opens_at_ms`; and where nothing is taken."""
     holders: tuple[HolderView, ...] = ()
     opens_at_ms: int = 0
     """Of a throttle: when the next start is due."""
