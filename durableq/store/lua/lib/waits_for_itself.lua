@@ -2,7 +2,7 @@
 --   very child: its parent, that one's parent if it awaits it still, and so on. Returns the pool, and the nearest of them; nil: it could.
 -- keys: run(id), steps(id), flow(app)
 -- include: gates_of, numbers_of, limit_of, wait_of
--- Slots of a turn are given back by who waits. Others who hold slots end some time, so it is exact; of more than 1,000 ancestors the nearest are looked at.
+-- Slots of a turn are given back by who waits. Others who hold slots may end some time: that they wait for such children of their own is not looked for. Of more than 1,000 ancestors the nearest are looked at.
 local function waits_for_itself(id, fn, extras)
   local wanted, pools = {}, 0
   for _, gate in ipairs(gates_of(string.match(extras, '^@%S+([^;]*);'))) do
