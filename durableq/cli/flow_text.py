@@ -125,7 +125,7 @@ def _left(view: LimitsView) -> Iterator[str]:
     if view.more:
         yield _more(view.more, "key", "keys")
     if view.unseen:
-        yield f"{view.unseen:,} keys or runs in hand were not looked at: there are too many"
+        yield f"{view.unseen:,} keys or runs that may hold slots were not looked at: there are too many"
 
 
 def _more(count: int, one: str, several: str) -> str:

@@ -70,7 +70,7 @@ class LimitsView:
     more: int = 0
     """Keys that were looked at and are not shown."""
     unseen: int = 0
-    """Gates, and runs in hand, that were not looked at: there were too many."""
+    """Gates, and runs that may hold slots, that were not looked at: there were too many."""
     parked: int = 0
     """Queued runs that wait at all of these keys, those not shown among them."""
     at_least: bool = False

@@ -59,7 +59,7 @@ async def limits_view(calls: Calls, functions: Sequence[str], limit: int) -> Lim
         for row in page.rows:
             _add(found, row.name, _parked(function, row, numbers.get(function, ""), now_ms))
     known = set(functions)
-    holdings = [one for some in (in_hand, *waiting) for one in some if one.function in known]
+    holdings = [one for some in (in_hand, *(some for some, _ in waiting)) for one in some if one.function in known]
     leaving = {holding.run for holding in holdings if holding.leaving}
     for holding in holdings:
         for name, view in _held(holding, numbers.get(holding.function, "")):
@@ -72,7 +72,7 @@ async def limits_view(calls: Calls, functions: Sequence[str], limit: int) -> Lim
     return LimitsView(
         tuple(shown),
         max(0, len(ordered) - limit),
-        unseen + beyond,
+        unseen + beyond + sum(more for _, more in waiting),
         sum(view.parked for view in ordered),
         beyond > 0 or any(view.at_least for view in ordered),
         now_ms,

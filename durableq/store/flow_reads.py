@@ -178,10 +178,11 @@ class FlowReads:
                 leaving.append(Holding(run.decode(), function, _pools(held), leaving=True))
         return await self._holdings(runs, "r") + leaving[:at_most], max(0, sum(counts) - len(runs))
 
-    async def waiting(self, function: str, at_most: int = WAITING_MAX) -> list[Holding]:
-        """What the oldest waiting runs of a function hold."""
-        found = await self._calls.read("ZRANGE", self._calls.key("waiting", function), 0, at_most - 1)
-        return await self._holdings([raw.decode() for raw in found], "w")
+    async def waiting(self, function: str, at_most: int = WAITING_MAX) -> tuple[list[Holding], int]:
+        """What the oldest waiting runs of a function hold; and how many runs were not looked at."""
+        read, key = self._calls.read, self._calls.key("waiting", function)
+        count, found = await asyncio.gather(read("ZCARD", key), read("ZRANGE", key, 0, at_most - 1))
+        return await self._holdings([raw.decode() for raw in found], "w"), max(0, count - len(found))
 
     async def _holdings(self, runs: Sequence[str], state: str) -> list[Holding]:
         read, key = self._calls.read, self._calls.key

@@ -51,7 +51,7 @@ shop/pay            rate_limit               u\\n1        5 of 5 per 1h    -    
 shop/pay            singleton                (no value)  1 of 1           -       -       -         {A}
 shop/pay            concurrency              -           0, no limit now  2       1s      -         -
 and 9 more keys
-3 keys or runs in hand were not looked at: there are too many
+3 keys or runs that may hold slots were not looked at: there are too many
 Keys of idempotency are not listed; what they left out, `durableq functions show ID` has."""
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from durableq.services.flow_looks import function_flow
 from durableq.services.pressure import limits_view
-from durableq.store.flow_reads import FlowReads
+from durableq.store.flow_reads import WAITING_MAX, FlowReads
 from tests.servers import on
 from tests.services.flowing import PER_CUSTOMER, Flowing
 from tests.services.flowing import flowing as flowing
@@ -70,3 +70,13 @@ async def test_keys_beyond_the_bound_are_counted_and_not_looked_at(flowing: Flow
     gates = await FlowReads(flowing.shard.calls).gates("a/f", at_most=400)
     assert len(gates.rows) + gates.unseen == 1_000
     assert 300 <= len(gates.rows) < 1_000
+
+
+async def test_waiting_runs_beyond_the_bound_are_said_not_to_have_been_looked_at(flowing: Flowing) -> None:
+    await flowing.declare(f={"concurrency": [{**PER_CUSTOMER, "hold": "run"}]})
+    await flowing.send(*({"customer": n} for n in range(WAITING_MAX + 5)))
+    while held := await flowing.claim():
+        for run in held:
+            await flowing.shard.suspend(run, key="nap", kind="w", blob=b"", due_at_ms=flowing.shard.now_ms + 60_000)
+    view = await limits_view(flowing.shard.calls, ["a/f"], 20)
+    assert (len(view.keys), view.more, view.unseen) == (20, WAITING_MAX - 20, 5)
