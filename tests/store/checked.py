@@ -24,7 +24,7 @@ ALLOWED = {
 }
 OF_HOLDERS = (
     "await_events", "await_signals", "invoke_runs",
-    "record_steps", "record_waits", "fire_waits", "suspend_runs", "retry_runs", "finish_runs", "release_runs",
+    "record_steps", "record_waits", "fire_waits", "suspend_runs", "retry_runs", "finish_runs", "release_runs", "leave_slots",
 )  # fmt: skip
 """Scripts whose items begin with (run, epoch), of the lease in the first argument."""
 

@@ -35,7 +35,7 @@ WEIGHTS = {
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
     "deploy": 3, "retire": 1, "look": 1, "tick": 8, "wrong_tick": 2,
     "await_event": 12, "await_signal": 5, "invoke": 7, "signal": 5, "deliver": 12, "deliver_late": 3, "cancel": 3, "outside": 2,
-    "retire_names": 1, "body_ended": 4, "pause": 2,
+    "retire_names": 1, "body_ended": 4, "leave_slots": 3, "pause": 2,
 }  # fmt: skip
 
 
@@ -186,10 +186,11 @@ class Play:
 
     def suspend(self, rng: Random) -> None:
         child, run, epoch, seen = self.in_hand(rng)
-        items = [run, epoch, seen, *self.some_wait(rng), 1]
+        last = rng.choice([1, 1, 2])
+        items = [run, epoch, seen, *self.some_wait(rng), last]
         shape = rng.random()
         if shape < 0.3:
-            items = [run, epoch, seen, "", "", b"", 0, b"", 1]
+            items = [run, epoch, seen, "", "", b"", 0, b"", last]
         elif shape < 0.5:
             items = [run, epoch, seen, *self.some_wait(rng), 0, *items]
         self.told(rng, child, run, self.call("suspend_runs", child.lease, *items), b"")
@@ -319,6 +320,7 @@ ELSEWHERE: dict[str, Callable[[Play, Random], None]] = {
     "deliver": machine_waits.deliver,
     "deliver_late": machine_waits.deliver_late,
     "body_ended": machine_flow.body_ended,
+    "leave_slots": machine_flow.leave_slots,
     "pause": machine_flow.pause,
 }
 """Acts that are no methods: those of crons, of waits and of flow control."""

@@ -19,6 +19,12 @@ def body_ended(play: Play, rng: Random) -> None:
     play.call("free_slots", child.lease, rng.choice([*runs, "nobody"]), play.some_run(rng))
 
 
+def leave_slots(play: Play, rng: Random) -> None:
+    """A turn is about to end while code of it executes that was given up on."""
+    child, run, epoch, _ = play.in_hand(rng)
+    play.told(rng, child, run, play.call("leave_slots", child.lease, run, epoch))
+
+
 def pause(play: Play, rng: Random) -> None:
     play.call("pause_functions", rng.choice(FUNCTIONS), rng.choice(["wait", "skip", "", ""]), "a/f", "")
 
