@@ -29,7 +29,7 @@ class BulkOfClient:
         """Cancel the queued, running and waiting runs of a filter, as `Client.cancel` does. To do it again is safe.
 
         Raises:
-            ConfigError: The filter asks for runs that have ended.
+            ConfigError: The filter asks for runs that have ended, or says nothing, which would be all of them.
             FunctionNotFound: It names a function that is not registered and has no runs.
             RedisUnavailable: Redis did not answer within 10 s.
             StateLost: The namespace in Redis is not the one this process knew.
@@ -48,7 +48,7 @@ class BulkOfClient:
             on_progress: Called with how far it has come.
 
         Raises:
-            ConfigError: The filter asks for runs that have not ended, or this is no bulk's id.
+            ConfigError: The filter asks for runs that have not ended, or says nothing; or this is no bulk's id.
             FunctionNotFound, RedisUnavailable, StateLost: As `cancel`. The error has a note with the bulk's id.
         """
         return await self._perform("rerun", runs, bulk_id, on_progress)
@@ -64,6 +64,15 @@ class BulkOfClient:
     ) -> BulkReport:
         if not isinstance(runs, RunFilter):
             raise ConfigError(f"bulk.{operation} takes a RunFilter, not {type(runs).__name__}: {shown(runs)}")
+        if runs == RunFilter():
+            raise ConfigError(
+                f"bulk.{operation} takes a filter that says which runs, and RunFilter() is every run of the namespace: "
+                "if that is what you want, say it: RunFilter(where='true')"
+            )
+        if on_progress is not None and not callable(on_progress):
+            raise ConfigError(
+                f"bulk.{operation}: on_progress must be a function of a BulkReport, not {shown(on_progress)}"
+            )
         known = None if bulk_id is None else check_bulk_id(bulk_id)
         calls = await self._client._calls(READ_PATIENCE_S)
         bulk = Bulk(

@@ -250,20 +250,23 @@ async def test_what_is_triggered_after_it_began_is_not_meant(shop: Shop, env: En
     await sent(env, "nap", {})
 
     await env.advance("1s")
-    bulk_id = (await shop.client.bulk.rerun(dq.RunFilter())).bulk_id
+    bulk_id = (await shop.client.bulk.rerun(dq.RunFilter(app="shop"))).bulk_id
     await env.advance("1s")
     await sent(env, "pay", {"n": 1})
-    assert counted(await shop.client.bulk.rerun(dq.RunFilter(), bulk_id=bulk_id)) == {}
+    assert counted(await shop.client.bulk.rerun(dq.RunFilter(app="shop"), bulk_id=bulk_id)) == {}
 
 
 async def test_what_flow_control_leaves_out_is_counted_with_its_reason(shop: Shop, env: Env) -> None:
     await sent(env, "pay", {"n": 1}, {"n": 2})
     await shop.client.pause("shop/pays", new="skip")
-    report = await shop.client.bulk.rerun(dq.RunFilter())
+    report = await shop.client.bulk.rerun(dq.RunFilter(app="shop"))
     assert counted(report) == {"met": 2, "skipped": 2}
     assert report.reasons == {"paused": 2}
     await shop.client.resume("shop/pays")
-    assert counted(await shop.client.bulk.rerun(dq.RunFilter(), bulk_id=report.bulk_id)) == {"met": 2, "done": 2}
+    assert counted(await shop.client.bulk.rerun(dq.RunFilter(app="shop"), bulk_id=report.bulk_id)) == {
+        "met": 2,
+        "done": 2,
+    }
 
 
 @pytest.mark.parametrize(
@@ -285,16 +288,20 @@ async def test_what_is_no_filter_and_no_bulk_s_id_is_refused_before_anything_is_
     client = dq.Client("redis://127.0.0.1:1")
     with pytest.raises(dq.ConfigError, match=r"bulk\.cancel takes a RunFilter, not str: 'failed'"):
         await client.bulk.cancel("failed")  # type: ignore[arg-type]
+    with pytest.raises(dq.ConfigError, match=r"RunFilter\(\) is every run of the namespace.*RunFilter\(where='true'\)"):
+        await client.bulk.cancel(dq.RunFilter())
+    with pytest.raises(dq.ConfigError, match="on_progress must be a function of a BulkReport, not 5"):
+        await client.bulk.cancel(dq.RunFilter(where="true"), on_progress=5)  # type: ignore[arg-type]
     with pytest.raises(dq.ConfigError, match=r"runs\.count takes a RunFilter, not dict"):
         await client.runs.count({})  # type: ignore[arg-type]
     with pytest.raises(dq.ConfigError, match="bulk_id must be one that a bulk operation has reported, not 'x'"):
-        await client.bulk.rerun(dq.RunFilter(), bulk_id="x")
+        await client.bulk.rerun(dq.RunFilter(app="shop"), bulk_id="x")
 
 
 async def test_plain_code_does_likewise(shop: Shop, env: Env) -> None:
     await sent(env, "pay", {"n": 1, "error": "declined"})
     await sent(env, "nap", {})
-    sync, everything = shop.app.sync, dq.RunFilter()
+    sync, everything = shop.app.sync, dq.RunFilter(app="shop")
     assert (await asyncio.to_thread(sync.runs.count, everything)).total == 2
     assert counted(await asyncio.to_thread(sync.bulk.cancel, everything)) == {"met": 1, "done": 1}
     assert counted(await asyncio.to_thread(sync.bulk.resume, everything)) == {"met": 2, "done": 2}
