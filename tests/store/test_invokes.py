@@ -335,3 +335,18 @@ async def test_a_child_may_be_refused_by_a_grandparent_alone(shard: Shard) -> No
     (mine,) = (await shard.claim()).runs
     told = await invoked_by(shard, Held("L1", mine.id, mine.epoch), "r1=a/f:p", child="D" * 26)
     assert told == b"TRunSkipped\na/f concurrency a/f:p " + held.run.encode()
+
+
+async def test_a_timeout_that_is_due_with_what_cancels_the_child_ends_the_wait_once(shard: Shard) -> None:
+    """Nobody fired timers for a while: one call finds both, and the other wait of the run is counted still."""
+    held = await parent(shard)
+    await invoke(shard, held, due_at_ms=shard.now_ms + 1000)
+    await shard.suspend(held, key="nap", kind="w", blob=b"", due_at_ms=shard.now_ms + 10**6)
+    await shard.command("ZADD", shard.key("timers"), shard.now_ms + 500, f"X {CHILD}")
+    shard.advance(2000)
+    await shard.timers.fire_timers()
+    assert await states(shard, [held.run, CHILD]) == "qx"
+    (again,) = (await shard.claim()).runs
+    stored = await shard.stored()
+    assert stored.of("run", held.run)["t"] == "1"
+    assert await shard.suspend(Held("L1", again.id, again.epoch), seen=1) is None, "it waits for the nap alone"

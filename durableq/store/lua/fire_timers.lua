@@ -78,8 +78,8 @@ for _, timer in ipairs(due) do
   elseif kind == 'o' then
     obey(timer, id, key)
   elseif not OTHER[kind] or not fire_other(timer, kind, id, key) then
-    redis.call('ZREM', timers, timer)
-    local v = redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j', 'b')
+    -- One that is gone was of the wait for a child, which a timer before it in this call has ended.
+    local v = redis.call('ZREM', timers, timer) == 1 and redis.call('HMGET', run(id), 's', 'f', 'c', 'l', 'q', 'd', 't', 'j', 'b') or {}
     local state = v[1]
     if state == 'q' or state == 'r' or state == 'w' then
       local left = math.max(0, tonumber(v[7] or 1) - 1)
