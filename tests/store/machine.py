@@ -35,7 +35,7 @@ WEIGHTS = {
     "release": 3, "note": 1, "late_copy": 10, "wrong_holder": 3,
     "deploy": 3, "retire": 1, "look": 1, "tick": 8, "wrong_tick": 2,
     "await_event": 12, "await_signal": 5, "invoke": 7, "signal": 5, "deliver": 12, "deliver_late": 3, "cancel": 3, "outside": 2,
-    "retire_names": 1, "body_ended": 4, "leave_slots": 3, "pause": 2,
+    "retire_names": 1, "body_ended": 4, "leave_slots": 3, "pause": 2, "rerun": 3,
 }  # fmt: skip
 
 
@@ -321,6 +321,7 @@ ELSEWHERE: dict[str, Callable[[Play, Random], None]] = {
     "deliver_late": machine_waits.deliver_late,
     "body_ended": machine_flow.body_ended,
     "leave_slots": machine_flow.leave_slots,
+    "rerun": machine_flow.rerun,
     "pause": machine_flow.pause,
 }
 """Acts that are no methods: those of crons, of waits and of flow control."""

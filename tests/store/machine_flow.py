@@ -29,6 +29,15 @@ def pause(play: Play, rng: Random) -> None:
     play.call("pause_functions", rng.choice(FUNCTIONS), rng.choice(["wait", "skip", "", ""]), "a/f", "")
 
 
+def rerun(play: Play, rng: Random) -> None:
+    """Somebody has a run done again, whatever it is doing, from the start or from some result on."""
+    source = play.some_run(rng)
+    function = play.checked.run(source).get("f", "a/f")
+    given = rng.choice([b"", b"", b"\xc1 edited"])
+    items = [f"again{rng.randint(1, 10**6)}", source, given, rng.choice([0, 1, 99]), gated(rng, function, b"")]
+    play.call("rerun_runs", rng.choice(["", "C1"]), *items)
+
+
 def gated(rng: Random, function: str, extras: bytes) -> bytes:
     """With flow control, or without: what the router evaluates for one event."""
     if rng.random() < 0.4:
