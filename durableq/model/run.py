@@ -55,7 +55,7 @@ Invariants. Each is held by the scripts named; tests/store tries to break them o
 23. System events are written by the script that ends or creates a run, once, of the sorts in meta's `echo`; never about the
     end of a run that an end event started, nor of what such a run invokes.                                      (echo)
 24. slots(pool) has exactly the runs that hold one, and what a lease is still leaving. In hand a run holds one of each pool
-    among the gates in its `j`; else, once begun, of those for the whole run (`r`, `z`).    (claim, let_go, cancel, free_leaving)
+    among the gates in its `j`; else, once begun, of those for the whole run (`r`, `z`).  (claim, let_go, cancel, free_leaving)
 25. A claim takes a slot only while the pool has fewer runs than the number that the newest deployment gives the function.
     A singleton's pool has one.                                                                                  (claim)
 26. A lane that has runs is open, in lanes(function), or parked at a gate. While a gate has room and lanes of a function are
