@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from durableq.model.flow import with_gates
+from durableq.words.ids import run_id
 from tests.store.draws import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ def rerun(play: Play, rng: Random) -> None:
     source = play.some_run(rng)
     function = play.checked.run(source).get("f", "a/f")
     given = rng.choice([b"", b"", b"\xc1 edited"])
-    items = [f"again{rng.randint(1, 10**6)}", source, given, rng.choice([0, 1, 99]), gated(rng, function, b"")]
-    play.call("rerun_runs", rng.choice(["", "C1"]), *items)
+    play.events += 1
+    run = run_id(f"3-{play.events}", "again", 0)
+    last = rng.choice([0, 1, 99])
+    play.call("rerun_runs", rng.choice(["", "me"]), run, source, given, last, gated(rng, function, b""))
 
 
 def gated(rng: Random, function: str, extras: bytes) -> bytes:
