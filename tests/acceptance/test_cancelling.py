@@ -91,7 +91,7 @@ def shop(start_server: Callable[..., RealServer], tmp_path: Path) -> Iterator[Sh
     made.close()
 
 
-SHORT, LONG = 5, 3600
+SHORT, LONG = 8, 3600
 BEFORE = {"same": SHORT, "longer": SHORT, "none": SHORT, "shorter": LONG}
 AFTER = {"same": SHORT, "longer": LONG, "shorter": 1, "new": 1}
 

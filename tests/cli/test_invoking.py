@@ -146,7 +146,7 @@ def test_a_run_that_nobody_can_execute_is_said_to_be_so(empty: Demo, monkeypatch
         (["invoke", "adds", "--timeout", "soon"], 2, "is not a duration"),
         (["signal", ""], 2, "1 to 256 characters"),
         (["signal", "x", "nonsense"], 2, "DATA must be JSON"),
-        (["runs", "cancel"], 2, "Missing argument 'RUN…'"),
+        (["runs", "cancel"], 2, "name runs, or say which are meant"),
         (
             ["runs", "cancel", NOBODY],
             1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -403,9 +404,9 @@ async def test_looking_through_many_events_holds_up_no_other_run(hands: Hands) -
         begun = loop.time()
         worst = 0.0
         while list((await hands.states("shop/order")).values()).count("w") < 20:
-            before = loop.time()
+            before = time.thread_time()  # of this thread alone: other processes may have the CPU for longer
             await asyncio.sleep(0)
-            worst = max(worst, loop.time() - before)
+            worst = max(worst, time.thread_time() - before)
             if not done:
                 await hands.send("plain")
         assert done, f"nothing else was executed in {loop.time() - begun:.1f} s"
