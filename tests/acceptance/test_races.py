@@ -359,8 +359,11 @@ async def test_children_that_end_while_their_parents_are_cancelled_are_both_fina
     await scene.send("parent", *["same"] * 6)
     await scene.bodies("held", 24)
     parents = await scene.all_are("waiting", 12, "parent")
+    await scene.client.runs.list(limit=1)  # so that it is connected, and what it sends next is on its way at once
+    cancelling = asyncio.create_task(scene.client.cancel([run.id for run in parents[:6]]))
+    await asyncio.sleep(0)
     scene.open("same")
-    half = await scene.client.cancel([run.id for run in parents[:6]])
+    half = await cancelling
     worker.kill_child()
     others = await scene.client.cancel([run.id for run in parents[6:]])
 
@@ -373,5 +376,5 @@ async def test_children_that_end_while_their_parents_are_cancelled_are_both_fina
     for run_id, status in replied.items():
         assert ends[run_id].status == status
     assert {run.status for run in ends.values()} <= {"completed", "cancelled"}
-    assert sum(run.status == "cancelled" for run in ends.values()) >= 6
+    assert any(run.status == "cancelled" for run in ends.values())
     await assert_invariants(await stage.calls())
